@@ -1,1 +1,157 @@
-//! Placeholder.
+//! Reads `template.yaml`, the single source of truth of what runs: on AWS through SAM, on a laptop through `cargo local`,
+//! and in tests, which make their tables from it.
+//!
+//! [`Template::load`] resolves the intrinsic functions, conditions, mappings and SAM globals that the template uses, so
+//! that callers see plain values. A resource's physical name is its logical id. What is not understood is an error, never
+//! a silent difference between the laptop and AWS.
+
+mod function;
+mod globals;
+mod intrinsics;
+mod parameters;
+mod policy;
+mod resource;
+mod value;
+mod yaml;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+pub use function::{Function, Schedule, ScheduleKind, StartingPosition, StreamMapping};
+pub use policy::Statement;
+pub use resource::{Queue, Resource, Secret, Table};
+
+/// The region that `AWS::Region` stands for on a laptop.
+pub const REGION: &str = "us-east-1";
+/// The account that `AWS::AccountId` stands for on a laptop.
+pub const ACCOUNT: &str = "000000000000";
+
+/// The directory that holds `template.yaml`.
+#[must_use]
+pub fn workspace_root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_path_buf()
+}
+
+/// The resolved template.
+#[derive(Debug, Clone)]
+pub struct Template {
+    resources: BTreeMap<String, Resource>,
+    tables: Vec<Table>,
+    secrets: Vec<Secret>,
+    queues: Vec<Queue>,
+    functions: Vec<Function>,
+    outputs: BTreeMap<String, Value>,
+}
+
+impl Template {
+    /// Reads `template.yaml` in `root`; `parameters` override the defaults of its parameters.
+    pub fn load(root: &Path, parameters: &BTreeMap<String, String>) -> Result<Self> {
+        let path = root.join("template.yaml");
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Self::parse(&text, parameters).with_context(|| format!("in {}", path.display()))
+    }
+
+    /// Like [`Template::load`], from the template's text.
+    pub fn parse(text: &str, parameters: &BTreeMap<String, String>) -> Result<Self> {
+        let document = yaml::parse(text)?;
+        let scope = intrinsics::Scope::new(&document, parameters)?;
+        let mut resources = BTreeMap::new();
+        for (id, declared) in value::object(&document, "Resources")? {
+            if scope.has_resource(id) {
+                let resource = Resource::resolve(&globals::merged(&document, declared), &scope);
+                resources.insert(id.clone(), resource.with_context(|| format!("resource {id}"))?);
+            }
+        }
+        let mut outputs = BTreeMap::new();
+        for (id, output) in value::object(&document, "Outputs")? {
+            if scope.is_included(output)? {
+                let value = scope
+                    .resolve(&output["Value"])
+                    .with_context(|| format!("output {id}"))?;
+                outputs.insert(id.clone(), value);
+            }
+        }
+        Ok(Self {
+            tables: Resource::all(&resources, "AWS::DynamoDB::Table", Table::read)?,
+            secrets: Resource::all(&resources, "AWS::SecretsManager::Secret", Secret::read)?,
+            queues: Resource::all(&resources, "AWS::SQS::Queue", Queue::read)?,
+            functions: Resource::all(&resources, "AWS::Serverless::Function", Function::read)?,
+            resources,
+            outputs,
+        })
+    }
+
+    /// The `DynamoDB` tables.
+    #[must_use]
+    pub fn tables(&self) -> &[Table] {
+        &self.tables
+    }
+
+    /// The Secrets Manager secrets.
+    #[must_use]
+    pub fn secrets(&self) -> &[Secret] {
+        &self.secrets
+    }
+
+    /// The SQS queues.
+    #[must_use]
+    pub fn queues(&self) -> &[Queue] {
+        &self.queues
+    }
+
+    /// The Lambda functions.
+    #[must_use]
+    pub fn functions(&self) -> &[Function] {
+        &self.functions
+    }
+
+    /// The table with this logical id.
+    #[must_use]
+    pub fn table(&self, logical_id: &str) -> Option<&Table> {
+        self.tables.iter().find(|table| table.logical_id == logical_id)
+    }
+
+    /// The function with this name, which is its binary's.
+    #[must_use]
+    pub fn function(&self, name: &str) -> Option<&Function> {
+        self.functions.iter().find(|function| function.name == name)
+    }
+
+    /// Every resource that the conditions leave in, by logical id, for what has no accessor of its own.
+    #[must_use]
+    pub fn resources(&self) -> &BTreeMap<String, Resource> {
+        &self.resources
+    }
+
+    /// The outputs, by name.
+    #[must_use]
+    pub fn outputs(&self) -> &BTreeMap<String, Value> {
+        &self.outputs
+    }
+
+    /// Whether the function's policies allow the action (such as `secretsmanager:GetSecretValue`) on the resource with
+    /// this logical id, wildcards included.
+    #[must_use]
+    pub fn may(&self, function: &Function, action: &str, logical_id: &str) -> bool {
+        let Some(resource) = self.resources.get(logical_id) else {
+            return false;
+        };
+        let names = [logical_id.to_owned(), intrinsics::arn(logical_id, &resource.kind)];
+        let concerns = |effect: &str| {
+            let mut statements = function
+                .policies
+                .iter()
+                .filter(|statement| statement.effect == effect);
+            statements.any(|statement| names.iter().any(|name| statement.covers(action, name)))
+        };
+        concerns("Allow") && !concerns("Deny")
+    }
+}
+
+#[cfg(test)]
+mod tests;
