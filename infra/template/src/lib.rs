@@ -141,15 +141,16 @@ impl Template {
         let Some(resource) = self.resources.get(logical_id) else {
             return false;
         };
+        // Policies name a secret by reference, which is its logical id here, or by an ARN with wildcards.
         let names = [logical_id.to_owned(), intrinsics::arn(logical_id, &resource.kind)];
-        let concerns = |effect: &str| {
+        let concerns = |effect: &str, name: &str| {
             let mut statements = function
                 .policies
                 .iter()
                 .filter(|statement| statement.effect == effect);
-            statements.any(|statement| names.iter().any(|name| statement.covers(action, name)))
+            statements.any(|statement| statement.covers(action, name))
         };
-        concerns("Allow") && !concerns("Deny")
+        names.iter().any(|name| concerns("Allow", name)) && !names.iter().all(|name| concerns("Deny", name))
     }
 }
 

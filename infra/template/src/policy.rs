@@ -14,6 +14,8 @@ pub struct Statement {
     pub actions: Vec<String>,
     /// ARNs; a secret, which has no predictable ARN, is named by its logical id.
     pub resources: Vec<String>,
+    /// `NotResource`: the statement is about all other resources.
+    pub not_resources: Vec<String>,
     /// The statement's `Condition`, when it has one.
     pub condition: Option<Value>,
 }
@@ -41,26 +43,34 @@ impl Statement {
     fn from_json(statement: &Value) -> Result<Self> {
         let texts = |key: &str| -> Result<Vec<String>> {
             let texts: Option<Vec<_>> = value::list(&statement[key]).iter().map(value::text).collect();
-            texts
-                .filter(|texts| !texts.is_empty())
-                .with_context(|| format!("a policy statement without {key}"))
+            texts.with_context(|| format!("a policy statement whose {key} is not text"))
         };
-        Ok(Self {
+        let read = Self {
             effect: value::required(statement, "Effect")?,
             actions: texts("Action")?,
             resources: texts("Resource")?,
+            not_resources: texts("NotResource")?,
             condition: statement.get("Condition").cloned(),
-        })
+        };
+        if read.actions.is_empty() || read.resources.is_empty() == read.not_resources.is_empty() {
+            bail!("a policy statement needs Action, and Resource or NotResource: {statement}");
+        }
+        Ok(read)
     }
 
     /// Whether the statement speaks of this action on this resource (conditions are not looked at).
     #[must_use]
     pub fn covers(&self, action: &str, resource: &str) -> bool {
         let action = action.to_ascii_lowercase();
+        let named = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, resource));
         self.actions
             .iter()
             .any(|pattern| matches(&pattern.to_ascii_lowercase(), &action))
-            && self.resources.iter().any(|pattern| matches(pattern, resource))
+            && if self.not_resources.is_empty() {
+                named(&self.resources)
+            } else {
+                !named(&self.not_resources)
+            }
     }
 }
 

@@ -70,6 +70,7 @@ fn a_function_has_the_globals_and_its_own_settings() {
             "local-prod-${literal}-x.OrderTable-arn:aws:sqs:us-east-1:000000000000:DeadLetters",
         ),
         ("PICKED", "b"),
+        ("ROLE", "arn:aws:iam::000000000000:role/WorkerFunctionRole"),
         ("SHARED", "from the globals"),
     ];
     let expected: BTreeMap<_, _> = expected
@@ -176,6 +177,10 @@ fn who_may_do_what() {
         "through a wildcard"
     );
     assert!(!may("worker", "dynamodb:DeleteItem", "OrderTable"), "denied");
+    assert!(
+        !may("worker", "dynamodb:Query", "OrderTable"),
+        "denied to all but another"
+    );
     assert_eq!(
         template.function("worker").expect("worker").managed_policies,
         ["AWSLambdaExecute", "SQSPollerPolicy"]
