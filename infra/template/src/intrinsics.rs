@@ -29,13 +29,18 @@ impl Scope {
         };
         for (id, resource) in value::object(document, "Resources")? {
             let kind = value::required(resource, "Type").with_context(|| format!("resource {id}"))?;
-            scope.types.insert(id.clone(), kind);
+            let mut declared = vec![(id.clone(), kind.clone())];
+            if kind == "AWS::Serverless::Function" {
+                // SAM makes it, and templates may refer to it.
+                declared.push((format!("{id}Role"), "AWS::IAM::Role".to_owned()));
+            }
             if scope
                 .is_included(resource)
                 .with_context(|| format!("resource {id}"))?
             {
-                scope.present.push(id.clone());
+                scope.present.extend(declared.iter().map(|(id, _)| id.clone()));
             }
+            scope.types.extend(declared);
         }
         Ok(scope)
     }
