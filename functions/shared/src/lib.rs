@@ -1,1 +1,22 @@
-//! Placeholder.
+//! What all seven functions share, so that each of them is only its own domain.
+//!
+//! A request passes, from the outside in: [`run`] (the Lambda runtime), [`http`] (request id, log line, panics,
+//! size limit), [`routes`] (who may call), [`token`] (the one verifier), then the handler, which answers a value or
+//! a [`problem::Problem`], and reaches its table through [`db`].
+
+pub mod aws;
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod http;
+pub mod id;
+pub mod money;
+pub mod page;
+pub mod problem;
+pub mod routes;
+pub mod run;
+pub mod telemetry;
+pub mod token;
+
+#[cfg(feature = "testing")]
+pub mod testing;

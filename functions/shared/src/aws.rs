@@ -1,0 +1,170 @@
+//! AWS clients, built by hand from the Lambda environment.
+//!
+//! `aws_config::load_defaults` looks in places that a function never has (profiles, IMDS, SSO) and costs 3.5 times
+//! the start-up CPU.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_dynamodb::config::BehaviorVersion;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
+use http::Uri;
+
+use crate::config::{ConfigError, Env};
+
+/// Where AWS is, who we are there, and the one HTTP client that all its clients share.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    config: SdkConfig,
+    env: Env,
+}
+
+impl Aws {
+    /// Reads `AWS_REGION`, the credentials that Lambda puts into the environment, and the endpoint overrides
+    /// `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>`.
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
+    pub fn new(env: &Env) -> Result<Self, ConfigError> {
+        let credentials = Credentials::new(
+            env.required("AWS_ACCESS_KEY_ID")?,
+            env.required("AWS_SECRET_ACCESS_KEY")?,
+            env.optional("AWS_SESSION_TOKEN").map(str::to_owned),
+            None,
+            "lambda-environment",
+        );
+        let client = aws_smithy_http_client::Builder::new();
+        // Loading the root certificates is most of a client's start-up; a plain-HTTP endpoint needs none.
+        let client = if env
+            .optional("AWS_ENDPOINT_URL")
+            .is_some_and(|url| url.starts_with("http://"))
+        {
+            client.build_http()
+        } else {
+            client
+                .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+                .build_https()
+        };
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(env.required("AWS_REGION")?.to_owned()))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .http_client(client)
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(1))
+                    .operation_attempt_timeout(Duration::from_secs(3))
+                    .build(),
+            )
+            .build();
+        Ok(Self {
+            config,
+            env: env.clone(),
+        })
+    }
+
+    /// The configuration for a client of `service`, named as in `AWS_ENDPOINT_URL_<SERVICE>` (`DYNAMODB`, `SESV2`…).
+    /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>
+    pub fn sdk_config(&self, service: &str) -> SdkConfig {
+        let mut config = self.config.clone().into_builder();
+        config.set_endpoint_url(self.endpoint(service).map(str::to_owned));
+        config.build()
+    }
+
+    /// A DynamoDB client.
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.sdk_config("DYNAMODB"))
+    }
+
+    /// A Secrets Manager client.
+    pub fn secrets_manager(&self) -> aws_sdk_secretsmanager::Client {
+        aws_sdk_secretsmanager::Client::new(&self.sdk_config("SECRETS_MANAGER"))
+    }
+
+    /// Whether every AWS endpoint that is set points at this very machine, and one is: true in the local run only.
+    pub fn endpoint_is_loopback(&self) -> bool {
+        let services = ["DYNAMODB", "SECRETS_MANAGER"];
+        services
+            .iter()
+            .all(|service| self.endpoint(service).is_some_and(is_loopback))
+    }
+
+    fn endpoint(&self, service: &str) -> Option<&str> {
+        self.env
+            .optional(&format!("AWS_ENDPOINT_URL_{service}"))
+            .or_else(|| self.env.optional("AWS_ENDPOINT_URL"))
+    }
+}
+
+/// Only literal loopback addresses and `localhost` count: any other name may resolve to anywhere.
+fn is_loopback(url: &str) -> bool {
+    let Ok(uri) = url.parse::<Uri>() else { return false };
+    let Some(host) = uri.host() else { return false };
+    host == "localhost"
+        || host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse::<IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn aws(extra: &[(&str, &str)]) -> Aws {
+        let base = [
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_ACCESS_KEY_ID", "a"),
+            ("AWS_SECRET_ACCESS_KEY", "s"),
+        ];
+        Aws::new(&Env::of(base.iter().chain(extra).copied())).unwrap()
+    }
+
+    #[test]
+    fn only_a_loopback_endpoint_counts_as_local() {
+        for url in [
+            "http://localhost:4566",
+            "http://127.0.0.1:4566",
+            "http://127.8.0.1",
+            "http://[::1]:4566",
+        ] {
+            assert!(aws(&[("AWS_ENDPOINT_URL", url)]).endpoint_is_loopback(), "{url}");
+        }
+        for url in [
+            "http://localhost.evil.example",
+            "http://127.0.0.1.evil.example",
+            "http://10.0.0.1",
+            "https://dynamodb.eu-west-1.amazonaws.com",
+            "http://localhost@evil.example",
+        ] {
+            assert!(!aws(&[("AWS_ENDPOINT_URL", url)]).endpoint_is_loopback(), "{url}");
+        }
+        assert!(!aws(&[]).endpoint_is_loopback(), "no override means AWS");
+        assert!(
+            !aws(&[
+                ("AWS_ENDPOINT_URL", "http://localhost:4566"),
+                (
+                    "AWS_ENDPOINT_URL_DYNAMODB",
+                    "https://dynamodb.eu-west-1.amazonaws.com"
+                ),
+            ])
+            .endpoint_is_loopback(),
+            "one service on AWS is AWS"
+        );
+    }
+
+    #[test]
+    fn a_missing_region_is_named() {
+        let env = Env::of([("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "s")]);
+        assert_eq!(
+            Aws::new(&env).unwrap_err().to_string(),
+            "environment variable AWS_REGION is not set"
+        );
+    }
+}

@@ -1,0 +1,130 @@
+//! What every request passes: an id, a log line, a size limit, and problem+json for whatever goes wrong.
+
+mod extract;
+
+use std::any::Any;
+
+use axum::Router;
+use axum::body::{Body, HttpBody as _};
+use axum::extract::{MatchedPath, Request};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, HeaderName};
+use http::{HeaderValue, Method, StatusCode};
+use lambda_http::RequestExt as _;
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::{Instrument as _, field};
+
+pub use extract::{Json, OptionalJson, Path, Query};
+
+use crate::problem::Problem;
+
+/// The largest request body, in bytes.
+pub const BODY_LIMIT: usize = 64 * 1024;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Wraps a function's routes in all that is the same for every request.
+pub fn finish(routes: Router) -> Router {
+    routes
+        .fallback(|| async { Problem::not_found("No such path") })
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn(limit))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(observe))
+}
+
+async fn method_not_allowed(method: Method) -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method-not-allowed",
+        "The path does not take this method",
+    )
+    .detail(format!("{method} is not among those that the Allow header names"))
+}
+
+/// The body is in memory already (Lambda hands over the whole event), so its size is known.
+async fn limit(request: Request, next: Next) -> Response {
+    if request.body().size_hint().lower() > BODY_LIMIT as u64 {
+        return too_large().into_response();
+    }
+    next.run(request).await
+}
+
+fn too_large() -> Problem {
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "too-large",
+        "The request body is too large",
+    )
+    .detail(format!("At most {BODY_LIMIT} bytes"))
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature that the layer asks for"
+)]
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    // The panic hook has logged the place.
+    drop(panic);
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal",
+        "Something went wrong on our side",
+    )
+    .into_response()
+}
+
+/// One span and one log line per request; the request's id in the answer and in each problem.
+async fn observe(request: Request, next: Next) -> Response {
+    let id = request_id(&request);
+    // The route's pattern, never the path: ids of people stay out of the log.
+    let span = tracing::info_span!(
+        "request",
+        request_id = id,
+        method = %request.method(),
+        route = field::Empty,
+        user_id = field::Empty,
+    );
+    async move {
+        let started = tokio::time::Instant::now();
+        let mut response = next.run(request).await;
+        if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+            let allow = response.headers_mut().remove(http::header::ALLOW);
+            response = problem.respond(Some(&id));
+            if let Some(allow) = allow {
+                response.headers_mut().insert(http::header::ALLOW, allow);
+            }
+        }
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::try_from(&id) {
+            headers.insert(REQUEST_ID, id);
+        }
+        // Answers are about one caller at one moment, unless a handler says otherwise.
+        headers
+            .entry(CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-store"));
+        tracing::info!(
+            status = response.status().as_u16(),
+            duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "answered"
+        );
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// Puts the matched route into the request's span; runs inside the router, where it is known.
+pub(crate) fn record_route(request: &Request<Body>) {
+    if let Some(path) = request.extensions().get::<MatchedPath>() {
+        tracing::Span::current().record("route", path.as_str());
+    }
+}
+
+/// The invocation's id on Lambda; what the caller sent is never trusted.
+fn request_id(request: &Request) -> String {
+    request
+        .lambda_context_ref()
+        .map_or_else(|| "local".to_owned(), |context| context.request_id.clone())
+}

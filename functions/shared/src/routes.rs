@@ -1,0 +1,192 @@
+//! A function's front door: each route with who may call it.
+//!
+//! A route's access is part of its declaration and enforced before the handler sees the request, so that forgetting
+//! a check in a handler opens nothing; and the list of routes can be read, so that one test tries every bad token on
+//! every protected route of every service.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::handler::Handler;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter, get, on};
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, Method};
+use serde_json::json;
+
+use crate::db::Table;
+use crate::http::{self as front, Json};
+use crate::problem::Problem;
+use crate::token::{Caller, Verifier};
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anyone; a token is not looked at.
+    Public,
+    /// Anyone; but a token that is sent must be valid.
+    Optional,
+    /// Whoever has a valid access token.
+    Caller,
+    /// Whoever has a valid access token with the role `admin`.
+    Admin,
+}
+
+/// One declared route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The HTTP method.
+    pub method: Method,
+    /// The path, parameters as `{name}`.
+    pub path: String,
+    /// Who may call it.
+    pub access: Access,
+}
+
+/// What a running function knows beyond its own state.
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// The one verifier of tokens.
+    pub verifier: Arc<Verifier>,
+    /// The tables that must answer before the function counts as ready.
+    pub tables: Vec<Table>,
+}
+
+/// The routes of one service.
+#[derive(Debug)]
+pub struct Routes<S> {
+    name: &'static str,
+    entries: Vec<(Route, MethodRouter<S>)>,
+}
+
+impl<S: Clone + Send + Sync + 'static> Routes<S> {
+    /// No routes yet but `GET /{name}/ready`.
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            entries: Vec::new(),
+        }
+    }
+
+    /// Adds `GET path`.
+    #[must_use]
+    pub fn get<H: Handler<T, S>, T: 'static>(self, path: &str, access: Access, handler: H) -> Self {
+        self.add(Method::GET, path, access, on(MethodFilter::GET, handler))
+    }
+
+    /// Adds `POST path`.
+    #[must_use]
+    pub fn post<H: Handler<T, S>, T: 'static>(self, path: &str, access: Access, handler: H) -> Self {
+        self.add(Method::POST, path, access, on(MethodFilter::POST, handler))
+    }
+
+    /// Adds `PUT path`.
+    #[must_use]
+    pub fn put<H: Handler<T, S>, T: 'static>(self, path: &str, access: Access, handler: H) -> Self {
+        self.add(Method::PUT, path, access, on(MethodFilter::PUT, handler))
+    }
+
+    /// Adds `PATCH path`.
+    #[must_use]
+    pub fn patch<H: Handler<T, S>, T: 'static>(self, path: &str, access: Access, handler: H) -> Self {
+        self.add(Method::PATCH, path, access, on(MethodFilter::PATCH, handler))
+    }
+
+    /// Adds `DELETE path`.
+    #[must_use]
+    pub fn delete<H: Handler<T, S>, T: 'static>(self, path: &str, access: Access, handler: H) -> Self {
+        self.add(Method::DELETE, path, access, on(MethodFilter::DELETE, handler))
+    }
+
+    fn add(mut self, method: Method, path: &str, access: Access, handler: MethodRouter<S>) -> Self {
+        self.entries.push((
+            Route {
+                method,
+                path: path.to_owned(),
+                access,
+            },
+            handler,
+        ));
+        self
+    }
+
+    /// Every route, `GET /{name}/ready` included.
+    pub fn list(&self) -> Vec<Route> {
+        let ready = Route {
+            method: Method::GET,
+            path: self.ready_path(),
+            access: Access::Public,
+        };
+        self.entries
+            .iter()
+            .map(|(route, _)| route.clone())
+            .chain([ready])
+            .collect()
+    }
+
+    /// The router that answers all of them, with the guards in place.
+    pub fn into_router(self, state: S, service: Service) -> Router {
+        let ready_path = self.ready_path();
+        let mut router = Router::new();
+        for (route, handler) in self.entries {
+            let guard = middleware::from_fn_with_state((Arc::clone(&service.verifier), route.access), guard);
+            router = router.route(&route.path, handler.route_layer(guard));
+        }
+        let ready = Router::new().route(&ready_path, get(ready)).with_state(service);
+        front::finish(router.with_state(state).merge(ready))
+    }
+
+    fn ready_path(&self) -> String {
+        format!("/{}/ready", self.name)
+    }
+}
+
+/// Verifies the token before the body is even parsed, and leaves the [`Caller`] for the handler.
+async fn guard(
+    State((verifier, access)): State<(Arc<Verifier>, Access)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    front::record_route(&request);
+    if access == Access::Public {
+        return next.run(request).await;
+    }
+    // An axum body is not `Sync`: only the header crosses the await.
+    let headers: Vec<_> = request.headers().get_all(AUTHORIZATION).iter().cloned().collect();
+    match authenticate(&verifier, access, &headers).await {
+        Ok(Some(caller)) => {
+            tracing::Span::current().record("user_id", tracing::field::display(caller.user_id));
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Ok(None) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn authenticate(
+    verifier: &Verifier,
+    access: Access,
+    authorization: &[HeaderValue],
+) -> Result<Option<Caller>, Problem> {
+    let caller = match authorization {
+        [] if access == Access::Optional => return Ok(None),
+        [] => return Err(Problem::unauthorized(None)),
+        [header] => verifier.authenticate(header).await?,
+        _ => return Err(Problem::unauthorized(Some("invalid_token"))),
+    };
+    if access == Access::Admin && !caller.is_admin() {
+        return Err(Problem::forbidden("This needs the role admin"));
+    }
+    Ok(Some(caller))
+}
+
+/// Ready is: tokens can be verified, and each table answers.
+async fn ready(State(service): State<Service>) -> Result<Json<serde_json::Value>, Problem> {
+    for table in &service.tables {
+        table.probe().await?;
+    }
+    Ok(Json(json!({ "status": "ready" })))
+}

@@ -1,0 +1,131 @@
+//! For the tests of every crate: an embedded DynamoDB, an issuer of good and bad tokens, a caller of routers.
+
+mod database;
+mod tokens;
+
+use axum::Router;
+use axum::body::Body;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+pub use database::Database;
+pub use tokens::{AUDIENCE, ISSUER, Issuer, issuer};
+
+/// A request to a router under test.
+#[derive(Debug)]
+pub struct Call {
+    request: http::request::Builder,
+    body: Body,
+}
+
+/// What the router answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body as JSON; null where there is none.
+    pub json: Value,
+}
+
+/// `method path`, without a body.
+pub fn call(method: Method, path: &str) -> Call {
+    Call {
+        request: Request::builder().method(method).uri(path),
+        body: Body::empty(),
+    }
+}
+
+impl Call {
+    /// With this access token.
+    #[must_use]
+    pub fn token(self, token: &str) -> Self {
+        self.header(AUTHORIZATION.as_str(), &format!("Bearer {token}"))
+    }
+
+    /// With this header.
+    #[must_use]
+    pub fn header(self, name: &str, value: &str) -> Self {
+        Self {
+            request: self.request.header(name, value),
+            ..self
+        }
+    }
+
+    /// With this JSON body.
+    #[must_use]
+    pub fn json(self, body: &Value) -> Self {
+        self.header(CONTENT_TYPE.as_str(), "application/json")
+            .body(body.to_string())
+    }
+
+    /// With this body, whatever it is.
+    #[must_use]
+    pub fn body(self, body: impl Into<Body>) -> Self {
+        Self {
+            body: body.into(),
+            ..self
+        }
+    }
+
+    /// Sends it.
+    ///
+    /// # Panics
+    /// When the answer's body is neither empty nor JSON.
+    pub async fn send(self, router: &Router) -> Answer {
+        let request = self.request.body(self.body).expect("a valid request");
+        let response = router
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("routers do not fail");
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.expect("a body in memory").to_bytes();
+        let json = if bytes.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&bytes).expect("a JSON body")
+        };
+        let answer = Answer {
+            status: parts.status,
+            headers: parts.headers,
+            json,
+        };
+        answer.check();
+        answer
+    }
+}
+
+impl Answer {
+    /// Every error of every service is a problem+json with its status and without internals.
+    fn check(&self) {
+        if self.status.is_client_error() || self.status.is_server_error() {
+            assert_eq!(self.headers[CONTENT_TYPE], "application/problem+json", "{self:?}");
+            assert_eq!(self.json["status"], self.status.as_u16(), "{self:?}");
+            assert!(
+                self.json["type"]
+                    .as_str()
+                    .is_some_and(|kind| kind.starts_with("urn:problem-type:"))
+            );
+            assert!(
+                self.json["title"].is_string() && self.json["request_id"].is_string(),
+                "{self:?}"
+            );
+        }
+    }
+
+    /// The answer, which must have this status.
+    ///
+    /// # Panics
+    /// When it has another.
+    #[must_use]
+    #[track_caller]
+    pub fn expect(self, status: StatusCode) -> Self {
+        assert_eq!(self.status, status, "{}", self.json);
+        self
+    }
+}

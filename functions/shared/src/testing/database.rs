@@ -1,0 +1,180 @@
+//! A fresh DynamoDB per test, with the tables that `template.yaml` declares.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, HttpClient, Region};
+use aws_sdk_dynamodb::{Client, Config};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::aws::Aws;
+use crate::config::Env;
+use crate::db::Table;
+use crate::id::Generator;
+
+/// A DynamoDB of one test's own: embedded, or, where the standard `AWS_ENDPOINT_URL` (with region and credentials) is
+/// set, tables with names of their own at that endpoint.
+#[derive(Debug, Clone)]
+pub struct Database {
+    client: Client,
+    prefix: String,
+}
+
+impl Database {
+    /// A database with these tables, named by their logical ids in `template.yaml`.
+    ///
+    /// # Panics
+    /// When the template has no such table, or the table cannot be made.
+    pub async fn new(tables: &[&str]) -> Self {
+        let env = Env::process();
+        let (client, prefix) = if env.optional("AWS_ENDPOINT_URL").is_some() {
+            let unique = u64::from_le_bytes(Generator::system().bytes());
+            (
+                Aws::new(&env).expect("region and credentials").dynamodb(),
+                format!("test-{unique:x}-"),
+            )
+        } else {
+            (embedded(), String::new())
+        };
+        let database = Self { client, prefix };
+        let template =
+            template::Template::load(&template::workspace_root(), &BTreeMap::new()).expect("template.yaml");
+        let declared = template.tables();
+        for name in tables {
+            let table = declared.iter().find(|table| table.logical_id == *name);
+            let table = table.unwrap_or_else(|| panic!("template.yaml has no table {name}"));
+            database.create(&table.create_table, name).await;
+        }
+        database
+    }
+
+    /// The table with this logical id.
+    pub fn table(&self, logical_id: &str) -> Table {
+        Table::new(self.client.clone(), format!("{}{logical_id}", self.prefix))
+    }
+
+    /// Every item of a table, to look at what a test left there.
+    ///
+    /// # Panics
+    /// When the table is not there.
+    pub async fn items<T: DeserializeOwned>(&self, logical_id: &str) -> Vec<T> {
+        let scan = self
+            .client
+            .scan()
+            .table_name(format!("{}{logical_id}", self.prefix))
+            .consistent_read(true);
+        let output = scan.send().await.expect("a scan");
+        let items = output.items.unwrap_or_default();
+        items
+            .into_iter()
+            .map(|item| serde_dynamo::from_item(item).expect("an item"))
+            .collect()
+    }
+
+    async fn create(&self, declared: &Value, logical_id: &str) {
+        let mut declared = declared.clone();
+        declared["TableName"] = format!("{}{logical_id}", self.prefix).into();
+        create_table(&self.client, &declared).await;
+    }
+}
+
+/// Creates the table of an API-shaped `CreateTable` body. The SDK has no such entry, so the body replaces that of a
+/// minimal call.
+async fn create_table(client: &Client, body: &Value) {
+    let body = body.to_string();
+    client
+        .create_table()
+        .customize()
+        .mutate_request(move |request| {
+            *request.body_mut() = SdkBody::from(body.as_str());
+            request
+                .headers_mut()
+                .insert("content-length", body.len().to_string());
+        })
+        .send()
+        .await
+        .expect("the table that the template declares");
+}
+
+fn embedded() -> Client {
+    let database = dynoxide::Database::memory().expect("a database in memory");
+    Client::from_conf(
+        Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::from_static("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .http_client(Embedded(Arc::new(database)))
+            .build(),
+    )
+}
+
+/// Answers the SDK's requests from the database in this process.
+#[derive(Clone)]
+struct Embedded(Arc<dynoxide::Database>);
+
+impl std::fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Embedded")
+    }
+}
+
+impl HttpClient for Embedded {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Embedded {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let operation = request
+            .headers()
+            .get("x-amz-target")
+            .and_then(|target| target.split('.').nth(1));
+        let body = request.body().bytes().unwrap_or_default();
+        let (status, body) = match dispatch(&self.0, operation.unwrap_or_default(), body) {
+            Ok(body) => (200, body),
+            Err(error) => (error.status_code(), error.to_json()),
+        };
+        let status = StatusCode::try_from(status).expect("a valid status");
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(body))))
+    }
+}
+
+fn dispatch(
+    database: &dynoxide::Database,
+    operation: &str,
+    body: &[u8],
+) -> Result<String, dynoxide::DynoxideError> {
+    macro_rules! operations {
+        ($($name:literal => $method:ident),+ $(,)?) => {
+            match operation {
+                $($name => {
+                    let request = serde_json::from_slice(body).expect("a request of the SDK");
+                    database.$method(request).map(|answer| serde_json::to_string(&answer).expect("JSON"))
+                })+
+                other => panic!("the embedded DynamoDB is not wired for {other}"),
+            }
+        };
+    }
+    operations! {
+        "CreateTable" => create_table,
+        "GetItem" => get_item,
+        "PutItem" => put_item,
+        "UpdateItem" => update_item,
+        "DeleteItem" => delete_item,
+        "Query" => query,
+        "Scan" => scan,
+        "BatchGetItem" => batch_get_item,
+        "BatchWriteItem" => batch_write_item,
+        "TransactGetItems" => transact_get_items,
+        "TransactWriteItems" => transact_write_items,
+    }
+}

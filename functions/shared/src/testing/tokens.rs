@@ -1,0 +1,128 @@
+//! An issuer of tokens whose key pair is made once per test process.
+
+use std::sync::{Arc, LazyLock};
+
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::rsa::{KeyPair, KeySize, PublicKeyComponents};
+use aws_lc_rs::signature::KeyPair as _;
+use jiff::Timestamp;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::token::{Claims, KeySet, PublishedKey, TYPE, VerificationKeys, Verifier};
+
+/// The issuer of test tokens.
+pub const ISSUER: &str = "http://localhost:8000";
+/// The audience of test tokens.
+pub const AUDIENCE: &str = "http://localhost:8000";
+
+/// A key pair and the tokens that it signs.
+#[derive(Debug)]
+pub struct Issuer {
+    private: EncodingKey,
+    private_pem: String,
+    public: PublishedKey,
+}
+
+/// The issuer that a test's verifier trusts.
+pub fn issuer() -> &'static Issuer {
+    static ISSUER: LazyLock<Issuer> = LazyLock::new(Issuer::generate);
+    &ISSUER
+}
+
+impl Issuer {
+    /// An issuer with a new RSA key of 2048 bits; another one than [`issuer`]'s.
+    ///
+    /// # Panics
+    /// When the key cannot be made.
+    pub fn generate() -> Self {
+        let pair = KeyPair::generate(KeySize::Rsa2048).expect("a key pair");
+        let pkcs8: Pkcs8V1Der<'_> = pair.as_der().expect("PKCS#8");
+        let private_pem = pem::encode(&pem::Pem::new("PRIVATE KEY", pkcs8.as_ref()));
+        let public = PublicKeyComponents::<Vec<u8>>::from(pair.public_key());
+        Self {
+            private: EncodingKey::from_rsa_pem(private_pem.as_bytes()).expect("an RSA key"),
+            private_pem,
+            public: PublishedKey::rsa(&public.n, &public.e),
+        }
+    }
+
+    /// The private key, PKCS#8 PEM.
+    pub fn private_pem(&self) -> &str {
+        &self.private_pem
+    }
+
+    /// The public key as published.
+    pub fn public(&self) -> &PublishedKey {
+        &self.public
+    }
+
+    /// The content of a verification-keys secret that trusts this issuer.
+    pub fn verification_keys(&self) -> VerificationKeys {
+        VerificationKeys {
+            issuer: ISSUER.to_owned(),
+            audience: AUDIENCE.to_owned(),
+            keys: vec![self.public.clone()],
+        }
+    }
+
+    /// A verifier that trusts this issuer and lives by `clock`.
+    ///
+    /// # Panics
+    /// When the generated key is not usable.
+    pub fn verifier(&self, clock: &Clock) -> Arc<Verifier> {
+        let keys = KeySet::new(self.verification_keys()).expect("good keys");
+        Arc::new(Verifier::fixed(keys, clock.clone()))
+    }
+
+    /// The claims of a good token that begins at `now` and lasts 15 minutes.
+    pub fn claims(&self, user_id: Uuid, username: &str, now: Timestamp) -> Claims {
+        Claims {
+            iss: ISSUER.to_owned(),
+            sub: user_id,
+            aud: AUDIENCE.into(),
+            exp: now.as_second() + 900,
+            iat: now.as_second(),
+            nbf: now.as_second(),
+            jti: "test".to_owned(),
+            client_id: "test".to_owned(),
+            scope: "api".to_owned(),
+            sid: Uuid::nil(),
+            username: username.to_owned(),
+            roles: Vec::new(),
+        }
+    }
+
+    /// The header of a good token.
+    pub fn header(&self) -> Header {
+        Header {
+            typ: Some(TYPE.to_owned()),
+            kid: Some(self.public.kid.clone()),
+            ..Header::new(Algorithm::RS256)
+        }
+    }
+
+    /// A token with any header and claims.
+    ///
+    /// # Panics
+    /// When they cannot be encoded.
+    pub fn sign(&self, header: &Header, claims: &impl Serialize) -> String {
+        encode(header, claims, &self.private).expect("a token")
+    }
+
+    /// A good token for `user_id`.
+    pub fn token(&self, user_id: Uuid, now: Timestamp) -> String {
+        self.sign(&self.header(), &self.claims(user_id, "test", now))
+    }
+
+    /// A good token for an admin.
+    pub fn admin_token(&self, user_id: Uuid, now: Timestamp) -> String {
+        let claims = Claims {
+            roles: vec!["admin".to_owned()],
+            ..self.claims(user_id, "admin", now)
+        };
+        self.sign(&self.header(), &claims)
+    }
+}

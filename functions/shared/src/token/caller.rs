@@ -1,0 +1,60 @@
+//! Who is calling, for handlers.
+
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use http::request::Parts;
+use uuid::Uuid;
+
+use super::Claims;
+use crate::problem::Problem;
+
+/// The caller that a valid access token names. The route's [`Access`](crate::routes::Access) put it there; on a route
+/// with `Access::Optional` ask for `Option<Caller>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The user's id.
+    pub user_id: Uuid,
+    /// The user's name.
+    pub username: String,
+    /// What the user may do beyond every customer.
+    pub roles: Vec<String>,
+    /// The session that the token belongs to.
+    pub session_id: Uuid,
+}
+
+impl Caller {
+    /// Whether the caller has the role `admin`.
+    pub fn is_admin(&self) -> bool {
+        self.roles.iter().any(|role| role == "admin")
+    }
+}
+
+impl From<Claims> for Caller {
+    fn from(claims: Claims) -> Self {
+        Self {
+            user_id: claims.sub,
+            username: claims.username,
+            roles: claims.roles,
+            session_id: claims.sid,
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .ok_or_else(|| Problem::unauthorized(None))
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Problem> {
+        Ok(parts.extensions.get::<Self>().cloned())
+    }
+}

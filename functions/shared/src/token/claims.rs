@@ -1,0 +1,62 @@
+//! What an access token says.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The header's `typ` of an access token (RFC 9068 §2.1).
+pub const TYPE: &str = "at+jwt";
+
+/// The claims of an access token (RFC 9068 §2.2), and `sid`, `username` and `roles` of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// Who signed it: the public base URL of Auth.
+    pub iss: String,
+    /// The user's id.
+    pub sub: Uuid,
+    /// Whom it is for: our API.
+    pub aud: Audience,
+    /// When it ends, seconds since the epoch.
+    pub exp: i64,
+    /// When it was issued, seconds since the epoch.
+    pub iat: i64,
+    /// When it begins, seconds since the epoch.
+    pub nbf: i64,
+    /// The token's own id.
+    pub jti: String,
+    /// The client that asked for it.
+    pub client_id: String,
+    /// What it may be used for, space-separated.
+    pub scope: String,
+    /// The session that it belongs to.
+    pub sid: Uuid,
+    /// The user's name.
+    pub username: String,
+    /// What the user may do beyond every customer.
+    pub roles: Vec<String>,
+}
+
+/// `aud` is one name or several (RFC 7519 §4.1.3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Audience {
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+impl Audience {
+    /// Whether `name` is among them.
+    pub fn contains(&self, name: &str) -> bool {
+        match self {
+            Self::One(one) => one == name,
+            Self::Many(many) => many.iter().any(|one| one == name),
+        }
+    }
+}
+
+impl From<&str> for Audience {
+    fn from(name: &str) -> Self {
+        Self::One(name.to_owned())
+    }
+}

@@ -1,0 +1,11 @@
+//! Access tokens: JWT, RS256, in the RFC 9068 profile, verified as RFC 8725 asks.
+
+mod caller;
+mod claims;
+mod keys;
+mod verifier;
+
+pub use caller::Caller;
+pub use claims::{Claims, TYPE};
+pub use keys::{InvalidKeys, KeySet, PublishedKey, VerificationKeys, thumbprint};
+pub use verifier::{Refused, Verifier};

@@ -1,0 +1,278 @@
+//! The one verifier of access tokens, which every service uses.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use aws_sdk_secretsmanager::Client;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::HeaderValue;
+use jiff::{SignedDuration, Timestamp};
+use jsonwebtoken::{Validation, decode};
+use serde::Deserialize;
+
+use super::claims::{Claims, TYPE};
+use super::keys::KeySet;
+use super::{Caller, InvalidKeys};
+use crate::clock::Clock;
+use crate::config::{ConfigError, Env};
+use crate::problem::{Chain, Problem};
+
+/// Longer tokens are refused unread, in bytes.
+const MAX_TOKEN: usize = 8 * 1024;
+/// How far the clock of Auth's sandbox may be ahead of ours. `exp` gets no leeway.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(5);
+/// The keys are read again when they are older.
+const MAX_AGE: SignedDuration = SignedDuration::from_mins(5);
+/// At most one read of the keys in this time, whatever key ids arrive.
+const MIN_INTERVAL: SignedDuration = SignedDuration::from_secs(10);
+
+/// Verifies access tokens with the published keys.
+#[derive(Debug)]
+pub struct Verifier {
+    keys: RwLock<Arc<KeySet>>,
+    clock: Clock,
+    source: Option<Source>,
+}
+
+#[derive(Debug)]
+struct Source {
+    client: Client,
+    secret: String,
+    /// When a read was last begun.
+    read: Mutex<Timestamp>,
+}
+
+/// Why a token was refused; for the log, not for the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Not `Bearer` and one token.
+    #[error("the Authorization header is not Bearer and one token")]
+    Scheme,
+    /// Not a compact JWS with a header that we issue.
+    #[error("the token is malformed")]
+    Malformed,
+    /// Another `typ` than an access token's; an ID token, for one.
+    #[error("the token is not an access token")]
+    Type,
+    /// No published key has this `kid`.
+    #[error("the token names an unknown key")]
+    UnknownKey,
+    /// The key was retired.
+    #[error("the token's key is retired")]
+    RetiredKey,
+    /// The token wants another algorithm than its key's.
+    #[error("the token's algorithm is not its key's")]
+    Algorithm,
+    /// The signature does not fit.
+    #[error("the signature does not verify")]
+    Signature,
+    /// A claim is missing or of the wrong type.
+    #[error("a claim is missing or malformed")]
+    Claims,
+    /// Another `iss`.
+    #[error("the issuer is another")]
+    Issuer,
+    /// Another `aud`.
+    #[error("the audience is another")]
+    Audience,
+    /// After `exp`.
+    #[error("the token has expired")]
+    Expired,
+    /// Before `nbf` or `iat`.
+    #[error("the token is not valid yet")]
+    NotYetValid,
+}
+
+/// The keys could not be read at start.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// A variable is missing.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Secrets Manager did not give the secret.
+    #[error("cannot read secret {name}")]
+    Read {
+        /// The secret.
+        name: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The secret's content is not a set of keys.
+    #[error("secret {name} does not hold verification keys")]
+    Content {
+        /// The secret.
+        name: String,
+        /// Why.
+        source: InvalidKeys,
+    },
+}
+
+/// Every member that our tokens' headers have. Any other (`jku`, `jwk`, `x5u`, `x5c`, `crit`, `zip`, …) and any
+/// member twice refuse the token: nothing in a header is ever followed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    alg: String,
+    kid: String,
+    typ: String,
+}
+
+impl Verifier {
+    /// Reads the keys from the secret that `VERIFICATION_KEYS_SECRET` names.
+    pub async fn load(env: &Env, client: Client, clock: Clock) -> Result<Self, LoadError> {
+        let secret = env.required("VERIFICATION_KEYS_SECRET")?.to_owned();
+        let keys = read(&client, &secret).await?;
+        let read = Mutex::new(clock.now());
+        Ok(Self {
+            keys: RwLock::new(Arc::new(keys)),
+            clock,
+            source: Some(Source { client, secret, read }),
+        })
+    }
+
+    /// A verifier whose keys never change.
+    pub fn fixed(keys: KeySet, clock: Clock) -> Self {
+        Self {
+            keys: RwLock::new(Arc::new(keys)),
+            clock,
+            source: None,
+        }
+    }
+
+    /// The keys in use, read again from the secret where they are due.
+    pub async fn keys(&self) -> Arc<KeySet> {
+        self.refresh(MAX_AGE).await;
+        self.current()
+    }
+
+    /// The caller whose token the `Authorization` header carries; 401 for every other header.
+    pub async fn authenticate(&self, header: &HeaderValue) -> Result<Caller, Problem> {
+        let token = bearer(header);
+        let outcome = match token {
+            Ok(token) => self.verify(token).await,
+            Err(refused) => Err(refused),
+        };
+        outcome.map(Caller::from).map_err(|refused| {
+            tracing::info!(reason = %refused, "token refused");
+            Problem::unauthorized(Some("invalid_token"))
+        })
+    }
+
+    /// The claims of a valid access token.
+    pub async fn verify(&self, token: &str) -> Result<Claims, Refused> {
+        if token.len() > MAX_TOKEN {
+            return Err(Refused::Malformed);
+        }
+        let header = parse_header(token)?;
+        if !is_access_token(&header.typ) {
+            return Err(Refused::Type);
+        }
+        let mut keys = self.keys().await;
+        if keys.get(&header.kid).is_none() {
+            self.refresh(MIN_INTERVAL).await;
+            keys = self.current();
+        }
+        verify_with(&keys, &header, token, self.clock.now())
+    }
+
+    fn current(&self) -> Arc<KeySet> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the keys again where the last attempt is older than `age`. A failure keeps the good set that is there.
+    async fn refresh(&self, age: SignedDuration) {
+        let Some(source) = &self.source else { return };
+        {
+            let mut read = source.read.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = self.clock.now();
+            if now.duration_since(*read) < age {
+                return;
+            }
+            *read = now;
+        }
+        match read(&source.client, &source.secret).await {
+            Ok(keys) => *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys),
+            Err(error) => tracing::error!(error = %Chain(&error), "keeping the verification keys of before"),
+        }
+    }
+}
+
+async fn read(client: &Client, secret: &str) -> Result<KeySet, LoadError> {
+    let output = client.get_secret_value().secret_id(secret).send().await;
+    let output = output.map_err(|error| LoadError::Read {
+        name: secret.to_owned(),
+        source: error.into(),
+    })?;
+    KeySet::parse(output.secret_string().unwrap_or_default()).map_err(|source| LoadError::Content {
+        name: secret.to_owned(),
+        source,
+    })
+}
+
+/// The token of `Bearer <token>` (RFC 6750 §2.1; the scheme in any case, RFC 9110 §11.1).
+fn bearer(header: &HeaderValue) -> Result<&str, Refused> {
+    let (scheme, token) = header
+        .to_str()
+        .map_err(|_| Refused::Scheme)?
+        .split_once(' ')
+        .ok_or(Refused::Scheme)?;
+    if scheme.eq_ignore_ascii_case("Bearer") {
+        Ok(token)
+    } else {
+        Err(Refused::Scheme)
+    }
+}
+
+fn parse_header(token: &str) -> Result<Header, Refused> {
+    let (header, _) = token.split_once('.').ok_or(Refused::Malformed)?;
+    let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| Refused::Malformed)?;
+    serde_json::from_slice(&header).map_err(|_| Refused::Malformed)
+}
+
+/// `at+jwt`, with or without `application/`, in any case (RFC 9068 §4, RFC 7515 §4.1.9).
+fn is_access_token(typ: &str) -> bool {
+    let typ = typ.to_ascii_lowercase();
+    typ.strip_prefix("application/").unwrap_or(&typ) == TYPE
+}
+
+fn verify_with(keys: &KeySet, header: &Header, token: &str, now: Timestamp) -> Result<Claims, Refused> {
+    use jsonwebtoken::errors::ErrorKind;
+
+    let key = keys.get(&header.kid).ok_or(Refused::UnknownKey)?;
+    if key.not_after.is_some_and(|not_after| now > not_after) {
+        return Err(Refused::RetiredKey);
+    }
+    if header.alg != key.name {
+        return Err(Refused::Algorithm);
+    }
+    let mut validation = Validation::new(key.algorithm);
+    validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
+    // Checked below: the library knows only the system's clock and does not check `iat`.
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+    let claims = decode::<Claims>(token, &key.decoding, &validation)
+        .map_err(|error| match error.kind() {
+            ErrorKind::InvalidSignature => Refused::Signature,
+            ErrorKind::MissingRequiredClaim(_) | ErrorKind::Json(_) => Refused::Claims,
+            _ => Refused::Malformed,
+        })?
+        .claims;
+    if claims.iss != keys.document.issuer {
+        return Err(Refused::Issuer);
+    }
+    if !claims.aud.contains(&keys.document.audience) {
+        return Err(Refused::Audience);
+    }
+    if claims.jti.is_empty() {
+        return Err(Refused::Claims);
+    }
+    let at = |seconds| Timestamp::from_second(seconds).map_err(|_| Refused::Claims);
+    if now >= at(claims.exp)? {
+        return Err(Refused::Expired);
+    }
+    let latest = now + CLOCK_SKEW;
+    if latest < at(claims.nbf)? || latest < at(claims.iat)? {
+        return Err(Refused::NotYetValid);
+    }
+    Ok(claims)
+}
