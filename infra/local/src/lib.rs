@@ -1,1 +1,20 @@
-//! Placeholder.
+//! `cargo local`: the whole system on one machine.
+//!
+//! [`system::System`] starts, in this order: the tools ([`tools`]), the key pair ([`keys`]), the AWS emulator ([`emulator`]) with
+//! what `template.yaml` declares ([`provision`]) and the demo data ([`seed`]), and the functions ([`watch`]). Everything it starts
+//! is a guarded process ([`guard`]), so that nothing is left behind however it ends.
+//!
+//! A library, so that the end-to-end tests start the very same system on free ports.
+
+pub mod emulator;
+pub mod guard;
+pub mod keys;
+pub mod logs;
+pub mod ports;
+pub mod process;
+pub mod provision;
+pub mod seed;
+pub mod system;
+pub mod tools;
+pub mod watch;
+pub mod workspace;

@@ -1,0 +1,191 @@
+//! The command line of `cargo local`.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+use local::system::{Options, Scope, System};
+use local::workspace::Workspace;
+use local::{guard, logs::Console};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Runs the whole system on this machine until Ctrl-C: AWS emulator, tables, keys, demo data and all functions.
+#[derive(Parser)]
+#[command(name = "cargo local", bin_name = "cargo local")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Subcommands>,
+    /// Start from fresh demo data; the keys in keys/ stay.
+    #[arg(long, global = true)]
+    reset: bool,
+    /// Most instances of one function.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    concurrency: u16,
+    /// Leave running functions alone when their source changes.
+    #[arg(long)]
+    no_reload: bool,
+}
+
+#[derive(Subcommand)]
+enum Subcommands {
+    /// Only what is around the functions, for a `cargo lambda watch` of your own.
+    Emulator,
+    /// Makes a user of the running system an admin; it counts from the next login on.
+    Admin {
+        /// The user's name.
+        username: String,
+    },
+    /// Stands between this program and one that it starts; see guard.rs.
+    #[command(name = guard::SUBCOMMAND, hide = true)]
+    Guard {
+        program: OsString,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+        .and_then(|runtime| runtime.block_on(run(arguments)));
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(arguments: Arguments) -> Result<ExitCode> {
+    match arguments.command {
+        Some(Subcommands::Guard { program, arguments }) => {
+            guard::run(&program, &arguments).await.map(ExitCode::from)
+        }
+        Some(Subcommands::Admin { username }) => {
+            anyhow::bail!("not there yet: {username}");
+        }
+        command => {
+            let mut options = Options::documented(Workspace::find()?)?;
+            options.reset = arguments.reset;
+            options.concurrency = arguments.concurrency;
+            options.reload = !arguments.no_reload;
+            options.scope = if command.is_none() {
+                Scope::Everything
+            } else {
+                Scope::Emulator
+            };
+            until_stopped(options).await
+        }
+    }
+}
+
+/// Starts the system and keeps it until a signal comes or a part of it ends.
+async fn until_stopped(options: Options) -> Result<ExitCode> {
+    let console = options.console.clone();
+    let mut signals = Signals::new()?;
+    let scope = options.scope;
+    let mut system = tokio::select! {
+        system = System::start(options) => system?,
+        () = signals.any() => {
+            console.say("stopped");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    console.say(&if scope == Scope::Everything {
+        ready(&system)
+    } else {
+        emulator_ready(&system)
+    });
+    let failure = tokio::select! {
+        () = signals.any() => None,
+        error = system.failed() => Some(error),
+    };
+    stop(system, &console);
+    failure.map_or(Ok(ExitCode::SUCCESS), Err)
+}
+
+fn stop(system: System, console: &Console) {
+    console.say("stopping");
+    drop(system);
+    console.say("stopped; the data is kept (`cargo local --reset` starts afresh)");
+}
+
+struct Signals([tokio::signal::unix::Signal; 3]);
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let on = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self([
+            on(SignalKind::interrupt())?,
+            on(SignalKind::terminate())?,
+            on(SignalKind::hangup())?,
+        ]))
+    }
+
+    async fn any(&mut self) {
+        let [interrupt, terminate, hang_up] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+    }
+}
+
+fn ready(system: &System) -> String {
+    let mut lines = vec![String::new(), "Ready. What runs where:".to_owned(), String::new()];
+    let addresses = &system.addresses;
+    let mut rows: Vec<_> = addresses.services.iter().collect();
+    rows.sort_by_key(|(name, _)| system.ports.services.get(*name));
+    lines.extend(rows.iter().map(|(name, url)| format!("  {name:14} {url}")));
+    lines.push(format!("  {:14} {}", "all of them", addresses.watch));
+    lines.push(format!("  {:14} {}", "AWS emulator", addresses.emulator));
+    lines.push(String::new());
+    lines.push(
+        "Try, in another terminal, with the access_token that the first command shows in place of <token>:"
+            .to_owned(),
+    );
+    lines.push(String::new());
+    lines.extend(SESSION.map(|command| format!("  {command}")));
+    lines.push(String::new());
+    lines.push(format!(
+        "Mail that was sent: {}/_ministack/ses/messages",
+        addresses.emulator
+    ));
+    lines.push(format!(
+        "SMS that were sent: {}/_ministack/sns/sms-messages",
+        addresses.emulator
+    ));
+    lines.push(
+        "An edit under functions/ rebuilds and restarts the functions. Ctrl-C stops everything.".to_owned(),
+    );
+    lines.join("\n")
+}
+
+/// The documented session.
+const SESSION: [&str; 5] = [
+    r#"curl -X POST http://localhost:8000/login -H "Content-Type: application/json" -d '{"username":"mahindra"}'"#,
+    r#"curl -H "Authorization: Bearer <token>" http://localhost:8001/profile"#,
+    r#"curl -H "Authorization: Bearer <token>" http://localhost:8002/cart"#,
+    r#"curl -H "Authorization: Bearer <token>" http://localhost:8003/orders"#,
+    r#"curl -X POST -H "Authorization: Bearer <token>" http://localhost:8004/pay"#,
+];
+
+fn emulator_ready(system: &System) -> String {
+    [
+        String::new(),
+        format!(
+            "The AWS emulator is ready at {}, with tables, secrets and demo data.",
+            system.addresses.emulator
+        ),
+        "Run the functions in another terminal, in the root of the repository:".to_owned(),
+        String::new(),
+        "  cargo build --bins".to_owned(),
+        "  PATH=\"$PWD/target/local/tools/bin:$PATH\" cargo lambda watch".to_owned(),
+        String::new(),
+        "Ctrl-C stops the emulator.".to_owned(),
+    ]
+    .join("\n")
+}

@@ -1,0 +1,302 @@
+//! The whole system, started and stopped: what `cargo local` shows and what the end-to-end tests test.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use template::Template;
+use tokio::sync::oneshot;
+
+use crate::emulator::Emulator;
+use crate::keys::Keys;
+use crate::logs::Console;
+use crate::ports::Ports;
+use crate::process::Guard;
+use crate::provision::provision;
+use crate::seed::seed;
+use crate::tools::Tools;
+use crate::watch::{self, Environment, Settings, Watch};
+use crate::workspace::Workspace;
+
+/// Who issues tokens locally, and for whom, whatever the ports.
+pub const ISSUER: &str = "http://localhost:8000";
+
+/// What to start, and where.
+#[derive(Clone)]
+pub struct Options {
+    /// The repository.
+    pub workspace: Workspace,
+    /// What guards the processes; `None`: the workspace's `local` binary, once it is built.
+    pub guard: Option<Guard>,
+    /// Where messages and logs go.
+    pub console: Console,
+    /// Where to answer.
+    pub ports: PortChoice,
+    /// Where the emulator's data, its log and the next key are kept.
+    pub state: PathBuf,
+    /// Where the key pair is.
+    pub keys: PathBuf,
+    /// The file that the functions' environment is written to.
+    pub environment_file: PathBuf,
+    /// Most instances of one function.
+    pub concurrency: u16,
+    /// Whether edits rebuild and restart the functions.
+    pub reload: bool,
+    /// Whether to forget the state first.
+    pub reset: bool,
+    /// How much of it.
+    pub scope: Scope,
+}
+
+/// Where a system answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortChoice {
+    /// On the documented ports.
+    Documented,
+    /// On ports that nobody uses.
+    Free,
+}
+
+/// How much of the system to start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// All of it.
+    Everything,
+    /// The emulator with its tables, secrets and data, without the functions.
+    Emulator,
+}
+
+impl Options {
+    /// What `cargo local` starts.
+    pub fn documented(workspace: Workspace) -> Result<Self> {
+        let local = workspace.local();
+        Ok(Self {
+            guard: Some(Guard::this_program()?),
+            console: Console::terminal(),
+            ports: PortChoice::Documented,
+            state: local.join("state"),
+            keys: workspace.root.join("keys"),
+            environment_file: local.join("functions.env"),
+            concurrency: 4,
+            reload: true,
+            reset: false,
+            scope: Scope::Everything,
+            workspace,
+        })
+    }
+
+    /// A system of a test's own: free ports, and everything that it writes in `directory`. The log is `system.log` there.
+    pub fn private(workspace: Workspace, directory: &Path, concurrency: u16) -> Result<Self> {
+        fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
+        Ok(Self {
+            workspace,
+            guard: None,
+            console: Console::file(&directory.join("system.log"))?,
+            ports: PortChoice::Free,
+            state: directory.join("state"),
+            keys: directory.join("keys"),
+            environment_file: directory.join("functions.env"),
+            concurrency,
+            reload: false,
+            reset: false,
+            scope: Scope::Everything,
+        })
+    }
+}
+
+/// Where a running system answers.
+#[derive(Debug, Clone)]
+pub struct Addresses {
+    /// Each service's own URL, by function name, without a trailing slash.
+    pub services: BTreeMap<String, String>,
+    /// `cargo lambda watch`: all paths, and `/2015-03-31/functions/{name}/invocations`.
+    pub watch: String,
+    /// The AWS emulator.
+    pub emulator: String,
+    /// The environment of the functions, with which a test reaches the same tables.
+    pub environment: Environment,
+}
+
+/// A running system. Dropping it stops everything.
+pub struct System {
+    /// Where it answers.
+    pub addresses: Addresses,
+    /// Its ports.
+    pub ports: Ports,
+    /// Its tools.
+    pub tools: Tools,
+    // Stopped in this order: the functions before what they use.
+    watch: Option<Watch>,
+    emulator: Emulator,
+}
+
+impl System {
+    /// Starts it; returns when every function has answered once.
+    pub async fn start(options: Options) -> Result<Self> {
+        let Options {
+            workspace,
+            console,
+            state,
+            ..
+        } = &options;
+        // Like a deployment by `sam deploy --parameter-overrides`: the demo login exists only here.
+        let parameters = [("DemoLogin", "enabled"), ("DeletionProtection", "false")];
+        let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let template = Template::load(&workspace.root, &BTreeMap::from(parameters))?;
+        let ports = match options.ports {
+            PortChoice::Documented => Ports::fixed(&template),
+            PortChoice::Free => Ports::free(&template)?,
+        };
+        match options.scope {
+            Scope::Everything => ports.check()?,
+            Scope::Emulator => ports.check_emulator()?,
+        }
+        if options.reset {
+            forget(state)?;
+        }
+        let guard = if let Some(guard) = &options.guard {
+            guard.clone()
+        } else {
+            watch::build(workspace, None).await?;
+            Guard::at(workspace.binary("local"))
+        };
+        let tools = Tools::install(workspace, &guard, console).await?;
+        let keys = Keys::load_or_make(&options.keys, state)?;
+        if options.scope == Scope::Everything && options.guard.is_some() {
+            console.say("building the functions (the first time takes a few minutes)");
+            watch::build(workspace, Some(&guard)).await?;
+        }
+        console.say("starting the AWS emulator");
+        let emulator = Emulator::start(&guard, &tools, ports.emulator, state).await?;
+        console.say("creating tables, queues and secrets as template.yaml declares them");
+        provision(&template, &keys, ISSUER, &emulator.url, state).await?;
+        let environment = watch::environment(template.functions(), &emulator.url)?;
+        watch::write_environment(&options.environment_file, &environment)?;
+        seed(&environment).await.context("cannot write the demo data")?;
+
+        let services = ports.services.iter();
+        let addresses = Addresses {
+            services: services
+                .map(|(name, port)| (name.clone(), format!("http://localhost:{port}")))
+                .collect(),
+            watch: format!("http://127.0.0.1:{}", ports.watch),
+            emulator: emulator.url.clone(),
+            environment,
+        };
+        let mut system = Self {
+            addresses,
+            ports,
+            tools,
+            watch: None,
+            emulator,
+        };
+        if options.scope == Scope::Everything {
+            system.start_functions(&options, &guard, &template).await?;
+        }
+        Ok(system)
+    }
+
+    async fn start_functions(&mut self, options: &Options, guard: &Guard, template: &Template) -> Result<()> {
+        let Options {
+            workspace,
+            console,
+            state,
+            ..
+        } = options;
+        console.say(&format!(
+            "starting {} functions, up to {} instances of each",
+            template.functions().len(),
+            options.concurrency
+        ));
+        let settings = Settings {
+            port: self.ports.watch,
+            concurrency: options.concurrency,
+            reload: options.reload,
+            environment_file: options.environment_file.clone(),
+            empty: state.join("empty"),
+        };
+        let watch = self
+            .watch
+            .insert(Watch::start(workspace, guard, &self.tools, &settings, console)?);
+        watch
+            .warm_up(template.functions())
+            .await
+            .context("a function cannot run")
+    }
+
+    /// Waits until something that must not end does, and says what.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        let watch = async {
+            match &mut self.watch {
+                Some(watch) => watch.child.wait().await,
+                None => std::future::pending().await,
+            }
+        };
+        let (what, status) = tokio::select! {
+            status = watch => ("cargo lambda watch", status),
+            status = self.emulator.child.wait() => ("the AWS emulator", status),
+        };
+        match status {
+            Ok(status) => anyhow!("{what} ended unexpectedly ({status})"),
+            Err(error) => error,
+        }
+    }
+
+    /// Runs a system on a thread of its own, for tests, each of which has its own runtime.
+    pub fn in_background(options: Options) -> Result<Background> {
+        let (started, wait_for_start) = mpsc::channel();
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::spawn(move || {
+            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => return started.send(Err(error.into())).unwrap_or_default(),
+            };
+            runtime.block_on(async move {
+                match Self::start(options).await {
+                    Err(error) => started.send(Err(error)).unwrap_or_default(),
+                    Ok(system) => {
+                        started.send(Ok(system.addresses.clone())).unwrap_or_default();
+                        let _told_or_forgotten = stopped.await;
+                    }
+                }
+            });
+        });
+        let addresses = wait_for_start.recv().context("the system's thread panicked")??;
+        Ok(Background {
+            addresses,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+}
+
+/// A system that runs on its own thread until this is dropped.
+#[derive(Debug)]
+pub struct Background {
+    /// Where it answers.
+    pub addresses: Addresses,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _panicked = thread.join();
+        }
+    }
+}
+
+fn forget(state: &Path) -> Result<()> {
+    match fs::remove_dir_all(state) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            bail!("cannot delete {}: {error}", state.display())
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,125 @@
+//! The tools that the local run needs beyond Rust: cargo-lambda and the AWS emulator, both Python packages, in a virtual
+//! environment under `target/`.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::logs::Console;
+use crate::process::{Child, Guard};
+use crate::workspace::Workspace;
+
+const CARGO_LAMBDA: &str = "cargo-lambda==1.9.2";
+/// Provides the emulator, MiniStack (MIT).
+const EMULATOR: &str = "ministack==1.5.33";
+
+/// What to do when Python is missing or incomplete.
+const ADVICE: &str = "Install Python 3.10 or newer with pip and venv (Debian, Ubuntu: `apt install python3-venv python3-pip`; \
+                      Fedora: `dnf install python3-pip`; macOS: `brew install python`) and start again.";
+
+/// The tools, installed.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    /// The virtual environment's `bin`.
+    pub bin: PathBuf,
+}
+
+impl Tools {
+    /// Installs what is missing. Several runs at once wait for the first.
+    pub async fn install(workspace: &Workspace, guard: &Guard, console: &Console) -> Result<Self> {
+        let directory = workspace.local().join("tools");
+        fs::create_dir_all(workspace.local()).context("cannot create target/local")?;
+        let lock = File::create(workspace.local().join("tools.lock")).context("cannot create tools.lock")?;
+        if lock.try_lock().is_err() {
+            console.say("waiting for another run to install the tools");
+            lock.lock().context("cannot lock tools.lock")?;
+        }
+        let done = directory.join("installed");
+        let wanted = format!("{CARGO_LAMBDA} {EMULATOR}");
+        let tools = Self {
+            bin: directory.join("bin"),
+        };
+        if fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) && tools.work() {
+            return Ok(tools);
+        }
+        console.say(&format!(
+            "installing {CARGO_LAMBDA} and {EMULATOR} into target/local/tools"
+        ));
+        check_python()?;
+        let venv = [
+            Path::new("-m"),
+            Path::new("venv"),
+            Path::new("--clear"),
+            &directory,
+        ];
+        run(guard, "python3 -m venv", Path::new("python3"), &venv)
+            .await
+            .context(ADVICE)?;
+        let pip = tools.bin.join("pip");
+        let install = |packages: &'static [&'static str]| {
+            let arguments = [
+                "install",
+                "--disable-pip-version-check",
+                "--quiet",
+                "--progress-bar=on",
+            ];
+            arguments
+                .into_iter()
+                .chain(packages.iter().copied())
+                .map(Path::new)
+                .collect::<Vec<_>>()
+        };
+        // Without its dependency, the Zig compiler: half a gigabyte that only cross-compilation needs.
+        run(guard, "pip install", &pip, &install(&["--no-deps", CARGO_LAMBDA])).await?;
+        run(guard, "pip install", &pip, &install(&[EMULATOR])).await?;
+        fs::write(&done, wanted).context("cannot note the installation")?;
+        Ok(tools)
+    }
+
+    /// `cargo-lambda`, the program.
+    pub fn cargo_lambda(&self) -> PathBuf {
+        self.bin.join("cargo-lambda")
+    }
+
+    /// The emulator's program.
+    pub fn emulator(&self) -> PathBuf {
+        self.bin.join("ministack")
+    }
+
+    /// Whether the environment still runs: its Python may have been upgraded away, or the repository moved.
+    fn work(&self) -> bool {
+        let quiet = |program: PathBuf, arguments: &[&str]| {
+            let mut command = Command::new(program);
+            command
+                .args(arguments)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
+            command.status().is_ok_and(|status| status.success())
+        };
+        let ours = fs::read_to_string(self.emulator())
+            .is_ok_and(|script| script.starts_with(&format!("#!{}", self.bin.display())));
+        ours && self.cargo_lambda().is_file() && quiet(self.bin.join("python3"), &["-c", "import ministack"])
+    }
+}
+
+fn check_python() -> Result<()> {
+    let check = "import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))";
+    let status = Command::new("python3")
+        .args(["-c", check])
+        .stderr(Stdio::null())
+        .status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => bail!("python3 is too old or lacks venv. {ADVICE}"),
+        Err(_) => bail!("there is no python3. {ADVICE}"),
+    }
+}
+
+async fn run(guard: &Guard, name: &'static str, program: &Path, arguments: &[&Path]) -> Result<()> {
+    let mut command = guard.command(program);
+    command.args(arguments);
+    Child::spawn(name, command)?.succeed().await
+}

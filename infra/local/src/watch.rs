@@ -1,0 +1,280 @@
+//! `cargo lambda watch`: the functions, several instances of each.
+//!
+//! It starts an instance with `cargo run` when a request finds none idle. A function that is not built, or cannot start,
+//! makes requests hang there, and parallel first builds can deadlock (cargo-lambda#444): hence everything is built first
+//! and each function is invoked once before anybody else may.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use reqwest::Client;
+use template::{Function, REGION};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::logs::Console;
+use crate::process::{Child, Guard};
+use crate::tools::Tools;
+use crate::workspace::{Workspace, cargo};
+
+/// All functions together; a busy machine starts them one after the other.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Name and value of each variable.
+pub type Environment = BTreeMap<String, String>;
+
+/// The variables of all functions: `cargo lambda watch` gives every function the same ones. A name with two values would
+/// make a function behave differently here than on AWS, and is an error.
+pub fn environment(functions: &[Function], emulator: &str) -> Result<Environment> {
+    let mut union = Environment::from_iter(
+        [
+            ("AWS_ENDPOINT_URL", emulator),
+            ("AWS_REGION", REGION),
+            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    for function in functions {
+        for (name, value) in &function.environment {
+            match union.entry(name.clone()) {
+                Entry::Occupied(known) if known.get() != value => bail!(
+                    "template.yaml gives {name} another value in {} ({value}) than elsewhere ({}), but locally all \
+                     functions share one environment",
+                    function.logical_id,
+                    known.get()
+                ),
+                Entry::Occupied(_) => {}
+                Entry::Vacant(free) => {
+                    free.insert(value.clone());
+                }
+            }
+        }
+    }
+    Ok(union)
+}
+
+/// Writes the environment where `cargo lambda watch` reads it. Never a secret: those are in Secrets Manager.
+pub fn write_environment(path: &Path, environment: &Environment) -> Result<()> {
+    let mut text = String::new();
+    for (name, value) in environment {
+        if value.contains(['"', '\'', '\n', '\\', '$']) {
+            bail!("the value of {name} cannot be written to an environment file: {value}");
+        }
+        writeln!(text, "{name}=\"{value}\"").context("text only grows")?;
+    }
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Builds all binaries of the workspace, the functions among them; cargo's own progress shows.
+///
+/// With the same selection as `cargo run --bin` has in the workspace's root, so that watch finds nothing left to build.
+pub async fn build(workspace: &Workspace, guard: Option<&Guard>) -> Result<()> {
+    let mut command = match guard {
+        Some(guard) => guard.command(cargo()),
+        None => tokio::process::Command::new(cargo()),
+    };
+    command.args(["build", "--bins"]).current_dir(&workspace.root);
+    Child::spawn("cargo build", command)?
+        .succeed()
+        .await
+        .context("the functions do not build; see above")
+}
+
+/// How to run it.
+#[derive(Debug)]
+pub struct Settings {
+    /// Its port.
+    pub port: u16,
+    /// Most instances of one function.
+    pub concurrency: u16,
+    /// Whether an edit under `functions/` rebuilds and restarts the functions.
+    pub reload: bool,
+    /// What [`write_environment`] wrote.
+    pub environment_file: PathBuf,
+    /// A directory that holds nothing, to watch when there is nothing to watch for.
+    pub empty: PathBuf,
+}
+
+/// A running `cargo lambda watch`.
+#[derive(Debug)]
+pub struct Watch {
+    /// The process.
+    pub child: Child,
+    /// Where it answers.
+    pub url: String,
+    failures: UnboundedReceiver<String>,
+}
+
+impl Watch {
+    /// Starts it; the functions start with their first invocation.
+    pub fn start(
+        workspace: &Workspace,
+        guard: &Guard,
+        tools: &Tools,
+        settings: &Settings,
+        console: &Console,
+    ) -> Result<Self> {
+        fs::create_dir_all(&settings.empty).context("cannot create a directory")?;
+        let mut command = guard.command(tools.cargo_lambda());
+        command
+            .args([
+                "lambda",
+                "watch",
+                "--invoke-address",
+                "127.0.0.1",
+                "--disable-cors",
+            ])
+            .args(["--invoke-port", &settings.port.to_string()])
+            .args(["--concurrency", &settings.concurrency.to_string()])
+            .arg("--manifest-path")
+            .arg(workspace.root.join("Cargo.toml"))
+            .arg("--env-file")
+            .arg(&settings.environment_file)
+            .env("CARGO_TARGET_DIR", &workspace.target)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        // Each instance watches all directories below where watch runs; the root, with the thousands under target/, would
+        // exhaust the system's inotify watches.
+        if settings.reload {
+            command.current_dir(workspace.root.join("functions"));
+        } else {
+            command.arg("--ignore-changes").current_dir(&settings.empty);
+        }
+        let mut child = Child::spawn("cargo lambda watch", command)?;
+        let (failed, failures) = unbounded_channel();
+        let (out, err) = child.output();
+        if let (Some(out), Some(err)) = (out, err) {
+            tokio::spawn(console.clone().follow(out, failed.clone()));
+            tokio::spawn(console.clone().follow(err, failed));
+        }
+        Ok(Self {
+            child,
+            url: format!("http://127.0.0.1:{}", settings.port),
+            failures,
+        })
+    }
+
+    /// Invokes each function once, so that all run; fails, and says why, when one cannot.
+    pub async fn warm_up(&mut self, functions: &[Function]) -> Result<()> {
+        let client = Client::builder()
+            .no_proxy()
+            .build()
+            .context("cannot make an HTTP client")?;
+        self.listens(&client).await?;
+        let mut waiting = BTreeSet::new();
+        let mut invocations = JoinSet::new();
+        for function in functions {
+            let Some(first) = first_invocation(&self.url, function, &client) else {
+                continue;
+            };
+            let name = function.name.clone();
+            waiting.insert(name.clone());
+            invocations.spawn(async move { (name, first.send().await) });
+        }
+        let all = async {
+            while let Some(invoked) = invocations.join_next().await {
+                let (name, answer) = invoked.context("an invocation panicked")?;
+                let answer = answer.with_context(|| format!("{name} does not answer"))?;
+                let status = answer.status();
+                if !status.is_success() {
+                    bail!(
+                        "{name} is not ready ({status}): {}",
+                        answer.text().await.unwrap_or_default()
+                    );
+                }
+                waiting.remove(&name);
+            }
+            Ok(())
+        };
+        let outcome = tokio::select! {
+            done = timeout(PATIENCE, all) => done.ok(),
+            Some(failure) = self.failures.recv() => bail!("{failure}"),
+            ended = self.child.wait() => bail!("cargo lambda watch ended ({})", ended?),
+        };
+        outcome.unwrap_or_else(|| {
+            let names: Vec<_> = waiting.iter().map(String::as_str).collect();
+            bail!("no answer from {}; see the log above", names.join(", "))
+        })
+    }
+
+    async fn listens(&mut self, client: &Client) -> Result<()> {
+        let answers = async {
+            // Any answer will do; this path belongs to no function.
+            let url = format!("{}/lambda-url/none/", self.url);
+            while client.get(&url).send().await.is_err() {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::select! {
+            in_time = timeout(PATIENCE, answers) => in_time.context("cargo lambda watch does not answer"),
+            ended = self.child.wait() => bail!("cargo lambda watch ended at once ({})", ended?),
+        }
+    }
+}
+
+/// A request that changes nothing: the readiness of a service, no records for a stream worker. Functions that answer
+/// neither (CloudFormation's custom resources) have no use locally.
+fn first_invocation(watch: &str, function: &Function, client: &Client) -> Option<reqwest::RequestBuilder> {
+    let name = &function.name;
+    if function.local_port.is_some() {
+        return Some(client.get(format!("{watch}/lambda-url/{name}/{name}/ready")));
+    }
+    let invocation = client.post(format!("{watch}/2015-03-31/functions/{name}/invocations"));
+    if !function.streams.is_empty() {
+        return Some(invocation.json(&serde_json::json!({ "Records": [] })));
+    }
+    // A scheduled job finds its own work; being early once is what schedules are about.
+    (!function.schedules.is_empty()).then(|| invocation.json(&serde_json::json!({})))
+}
+
+#[cfg(test)]
+mod tests {
+    use template::Template;
+
+    use super::*;
+
+    fn functions(yaml: &str) -> Vec<Function> {
+        let template = Template::parse(yaml, &BTreeMap::new()).unwrap();
+        template.functions().to_vec()
+    }
+
+    const TWO: &str = r"
+Resources:
+  A:
+    Type: AWS::Serverless::Function
+    Metadata: { BuildProperties: { Binary: a } }
+    Properties: { Environment: { Variables: { TABLE: one, ONLY_A: x } } }
+  B:
+    Type: AWS::Serverless::Function
+    Metadata: { BuildProperties: { Binary: b } }
+    Properties: { Environment: { Variables: { TABLE: one } } }
+";
+
+    #[test]
+    fn functions_share_one_environment() {
+        let union = environment(&functions(TWO), "http://127.0.0.1:1").unwrap();
+        assert_eq!(union["TABLE"], "one");
+        assert_eq!(union["ONLY_A"], "x");
+        assert_eq!(union["AWS_ENDPOINT_URL"], "http://127.0.0.1:1");
+    }
+
+    #[test]
+    fn two_values_for_one_variable_are_refused() {
+        let conflicting = TWO.replace("TABLE: one }", "TABLE: two }");
+        let error = environment(&functions(&conflicting), "http://127.0.0.1:1")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("TABLE") && error.contains("one") && error.contains("two"),
+            "{error}"
+        );
+    }
+}
