@@ -1,0 +1,174 @@
+//! Plays API Gateway's HTTP API for one function on one local port.
+//!
+//! Not a proxy to the `/lambda-url/` paths of `cargo lambda watch`: those refuse bodies that are not UTF-8 with a 500 of
+//! their own, and would hang when a function's process dies. This makes the event that AWS makes, payload format 2.0.
+//! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
+
+mod answer;
+mod event;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tracing::warn;
+
+use crate::ambient;
+use crate::invoke::{Failure, Functions};
+
+/// Most bytes of a request's body, as on AWS.
+const LARGEST_BODY: usize = 10 * 1024 * 1024;
+
+/// The function behind a port.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Its name.
+    pub function: String,
+    /// Where `cargo lambda watch` answers, such as `http://127.0.0.1:9000`.
+    pub watch_url: String,
+    /// How long the function may take.
+    pub timeout: Duration,
+}
+
+/// Listens on `port` of the loopback interface: IPv4 always, IPv6 where there is one, so that `localhost` works whichever
+/// of the two it resolves to.
+pub async fn listen(port: u16) -> io::Result<Vec<TcpListener>> {
+    let first = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let port = first.local_addr()?.port();
+    let second = match TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await {
+        // Somebody else's, who would answer half of the requests.
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
+        // A machine without IPv6.
+        second => second.ok(),
+    };
+    Ok([Some(first), second].into_iter().flatten().collect())
+}
+
+/// Answers on the listeners until `shutdown`.
+pub async fn serve(
+    listeners: Vec<TcpListener>,
+    target: Target,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<()> {
+    let functions = Functions::new(&target.watch_url)?;
+    let router = Router::new().fallback(forward).with_state(Arc::new(Gateway { functions, target }));
+    let mut servers = JoinSet::new();
+    for listener in listeners {
+        let service = router.clone().into_make_service_with_connect_info::<SocketAddr>();
+        servers.spawn(async move { axum::serve(listener, service).await });
+    }
+    tokio::select! {
+        () = shutdown => Ok(()),
+        Some(ended) = servers.join_next() => Ok(ended??),
+    }
+}
+
+struct Gateway {
+    functions: Functions,
+    target: Target,
+}
+
+async fn forward(
+    State(gateway): State<Arc<Gateway>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
+    let request_id = ambient::request_id();
+    let mut response = match gateway.answer(request, peer, &request_id).await {
+        Ok(response) => response,
+        Err(refusal) => {
+            let Target { function, .. } = &gateway.target;
+            if refusal.status.is_server_error() {
+                warn!(
+                    function,
+                    request_id,
+                    status = refusal.status.as_u16(),
+                    detail = refusal.detail,
+                    "no answer"
+                );
+            }
+            refusal.response()
+        }
+    };
+    if let Ok(request_id) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert("apigw-requestid", request_id);
+    }
+    response
+}
+
+impl Gateway {
+    async fn answer(
+        &self,
+        request: Request,
+        peer: SocketAddr,
+        request_id: &str,
+    ) -> Result<Response, Refusal> {
+        let (parts, body) = request.into_parts();
+        let body = to_bytes(body, LARGEST_BODY).await.map_err(|error| {
+            // axum wraps the one error that says so.
+            if format!("{error:?}").contains("LengthLimitError") {
+                Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 10 MB".to_owned())
+            } else {
+                Refusal::new(StatusCode::BAD_REQUEST, "the body broke off".to_owned())
+            }
+        })?;
+        let event = event::event(&parts, &body, peer.ip(), request_id, ambient::now()).ok_or_else(|| {
+            Refusal::new(StatusCode::BAD_REQUEST, "the host or path is not valid".to_owned())
+        })?;
+        let answer = self.functions.invoke(&self.target.function, &event, self.target.timeout).await?;
+        answer::response(&answer).ok_or_else(|| {
+            Failure::Unreadable("not an HTTP response in API Gateway's format".to_owned()).into()
+        })
+    }
+}
+
+/// Why the gateway itself answers.
+struct Refusal {
+    status: StatusCode,
+    detail: String,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, detail: String) -> Self {
+        Self { status, detail }
+    }
+
+    fn response(self) -> Response {
+        let Self { status, detail } = self;
+        let title = status.canonical_reason().unwrap_or_default();
+        let problem = serde_json::json!({
+            "type": "about:blank",
+            "title": title,
+            "status": status.as_u16(),
+            "detail": detail,
+        });
+        let mut response = Response::new(Body::from(problem.to_string()));
+        *response.status_mut() = status;
+        let content_type = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert("content-type", content_type);
+        response
+    }
+}
+
+/// Whoever reads this runs the system on their own machine: say what happened and where to look.
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        let status = match failure {
+            Failure::Unreachable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Failure::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
+            Failure::Unknown(_) | Failure::Failed(_) | Failure::Unreadable(_) => StatusCode::BAD_GATEWAY,
+        };
+        Self::new(status, format!("the function gave no response: {failure}; see the log of cargo local"))
+    }
+}

@@ -1,0 +1,144 @@
+//! HTTP request to API Gateway event, payload format 2.0.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_TYPE, COOKIE, HOST, USER_AGENT};
+use axum::http::request::Parts;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use reqwest::Url;
+use serde_json::{Value, json};
+use template::ACCOUNT;
+
+/// Concern the connection, not the request (RFC 9110 §7.6.1); set by the gateway itself.
+const NOT_FORWARDED: [&str; 10] = [
+    "connection",
+    "cookie",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+];
+
+/// The event for a request; `None` when host and path make no URL, which API Gateway never lets through either (the
+/// functions' runtime would panic on it).
+pub(super) fn event(
+    parts: &Parts,
+    body: &[u8],
+    peer: IpAddr,
+    request_id: &str,
+    now: Timestamp,
+) -> Option<Value> {
+    let host = parts.headers.get(HOST).map_or(Some("localhost"), |host| host.to_str().ok())?;
+    let path = parts.uri.path();
+    let query = parts.uri.query().unwrap_or_default();
+    if !path.starts_with('/') || host.contains(['/', '?', '#', '@', '\\']) {
+        return None;
+    }
+    let url = Url::parse(&format!("http://{host}{path}?{query}")).ok()?;
+    let (text, is_base64) = if is_text(&parts.headers) && str::from_utf8(body).is_ok() {
+        (String::from_utf8_lossy(body).into_owned(), false)
+    } else {
+        (STANDARD.encode(body), true)
+    };
+    let header = |name| parts.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let mut event = json!({
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": query,
+        "headers": headers(&parts.headers, peer),
+        "requestContext": {
+            "accountId": ACCOUNT,
+            "apiId": "local",
+            "domainName": host,
+            "domainPrefix": "local",
+            "http": {
+                "method": parts.method.as_str(),
+                "path": path,
+                "protocol": format!("{:?}", parts.version),
+                "sourceIp": peer,
+                "userAgent": header(USER_AGENT).unwrap_or_default(),
+            },
+            "requestId": request_id,
+            "routeKey": "$default",
+            "stage": "$default",
+            "time": now.strftime("%d/%b/%Y:%H:%M:%S +0000").to_string(),
+            "timeEpoch": now.as_millisecond(),
+        },
+        "isBase64Encoded": is_base64 && !body.is_empty(),
+    });
+    if !body.is_empty() {
+        event["body"] = json!(text);
+    }
+    let cookies: Vec<String> = parts
+        .headers
+        .get_all(COOKIE)
+        .iter()
+        .flat_map(|value| {
+            String::from_utf8_lossy(value.as_bytes())
+                .split(';')
+                .map(|one| one.trim().to_owned())
+                .collect::<Vec<_>>()
+        })
+        .filter(|cookie| !cookie.is_empty())
+        .collect();
+    if !cookies.is_empty() {
+        event["cookies"] = json!(cookies);
+    }
+    let parameters = joined(url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())));
+    if !parameters.is_empty() {
+        event["queryStringParameters"] = json!(parameters);
+    }
+    Some(event)
+}
+
+/// Lower-case names; a repeated header's values are joined by commas.
+fn headers(headers: &HeaderMap, peer: IpAddr) -> BTreeMap<String, String> {
+    let forwarded = headers.iter().filter(|(name, _)| !NOT_FORWARDED.contains(&name.as_str()));
+    let value = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    let mut joined = joined(forwarded.map(|(name, text)| (name.to_string(), value(text.as_bytes()))));
+    joined.insert("x-forwarded-for".to_owned(), peer.to_string());
+    joined.insert("x-forwarded-proto".to_owned(), "http".to_owned());
+    joined
+}
+
+fn joined(pairs: impl Iterator<Item = (String, String)>) -> BTreeMap<String, String> {
+    let mut joined: BTreeMap<String, String> = BTreeMap::new();
+    for (name, value) in pairs {
+        joined
+            .entry(name)
+            .and_modify(|values| {
+                values.push(',');
+                values.push_str(&value);
+            })
+            .or_insert(value);
+    }
+    joined
+}
+
+/// What is not known to be text is sent as base64.
+fn is_text(headers: &HeaderMap) -> bool {
+    let Some(content_type) = headers.get(CONTENT_TYPE) else {
+        return true;
+    };
+    let content_type = String::from_utf8_lossy(content_type.as_bytes()).to_ascii_lowercase();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.starts_with("text/")
+        || essence.ends_with("+json")
+        || essence.ends_with("+xml")
+        || [
+            "application/json",
+            "application/xml",
+            "application/javascript",
+            "application/x-www-form-urlencoded",
+        ]
+        .contains(&essence)
+}
