@@ -46,12 +46,10 @@ impl Emulator {
             .stderr(log);
         let mut child = Child::spawn("the AWS emulator", command)?;
         let url = format!("http://127.0.0.1:{port}");
+        let client = reqwest::Client::builder().no_proxy().build().context("cannot make an HTTP client")?;
         let answers = async {
             let ready = format!("{url}/_ministack/ready");
-            while reqwest::get(&ready)
-                .await
-                .map_or(true, |answer| !answer.status().is_success())
-            {
+            while client.get(&ready).send().await.map_or(true, |answer| !answer.status().is_success()) {
                 sleep(Duration::from_millis(50)).await;
             }
         };

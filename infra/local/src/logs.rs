@@ -2,7 +2,7 @@
 //! service.
 
 use std::fs::File;
-use std::io::{IsTerminal as _, Write, stdout};
+use std::io::{self, IsTerminal as _, Write, stdout};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -45,11 +45,7 @@ impl Console {
     }
 
     fn new(colour: bool, sink: Box<dyn Write + Send>) -> Self {
-        Self(Arc::new(Inner {
-            colour,
-            services: Mutex::default(),
-            sink: Mutex::new(sink),
-        }))
+        Self(Arc::new(Inner { colour, services: Mutex::default(), sink: Mutex::new(sink) }))
     }
 
     /// A message of ours.
@@ -86,6 +82,18 @@ impl Console {
         COLOURS[index % COLOURS.len()]
     }
 
+    /// Shows what the gateway and the delivery log.
+    pub fn subscriber(&self) -> impl tracing::Subscriber + Send + Sync + 'static {
+        let console = self.clone();
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::INFO)
+            .with_ansi(false)
+            .with_target(false)
+            .without_time()
+            .with_writer(move || Lines(console.clone()))
+            .finish()
+    }
+
     /// Shows what `cargo lambda watch` writes, until it ends: the functions' lines under their names. Lines that tell that
     /// a function cannot run go to `failures` too.
     pub async fn follow(self, output: impl AsyncRead + Unpin, failures: UnboundedSender<String>) {
@@ -103,6 +111,20 @@ impl Console {
                 let _ready = failures.send(format!("{whose}: {text}"));
             }
         }
+    }
+}
+
+/// Writes each event, which `tracing_subscriber` writes at once, as a message of ours.
+struct Lines(Console);
+
+impl Write for Lines {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.say(String::from_utf8_lossy(text).trim_end());
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -145,34 +167,17 @@ mod tests {
             ("payment-reconciler", " INFO paid id=1")
         );
         assert_eq!(attribute("[[1, 2]] a list"), (WATCH, "[[1, 2]] a list"));
-        assert_eq!(
-            attribute("error: could not compile"),
-            (WATCH, "error: could not compile")
-        );
+        assert_eq!(attribute("error: could not compile"), (WATCH, "error: could not compile"));
         assert!(is_noise("     Running `target/debug/auth`"));
         assert!(!is_noise("[auth]  INFO Running `x`"));
     }
 
     #[test]
     fn functions_of_one_service_share_a_colour_and_services_differ() {
-        let console = Console::new(true, Box::new(std::io::sink()));
-        assert_eq!(
-            console.colour_of("payment"),
-            console.colour_of("payment-reconciler")
-        );
-        let services = [
-            "auth",
-            "user",
-            "cart",
-            "order",
-            "payment",
-            "notification",
-            "analytics",
-        ];
-        let mut colours: Vec<_> = services
-            .iter()
-            .map(|service| console.colour_of(service))
-            .collect();
+        let console = Console::new(true, Box::new(io::sink()));
+        assert_eq!(console.colour_of("payment"), console.colour_of("payment-reconciler"));
+        let services = ["auth", "user", "cart", "order", "payment", "notification", "analytics"];
+        let mut colours: Vec<_> = services.iter().map(|service| console.colour_of(service)).collect();
         colours.sort_unstable();
         colours.dedup();
         assert_eq!(colours.len(), services.len());

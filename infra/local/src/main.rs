@@ -71,11 +71,9 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             options.reset = arguments.reset;
             options.concurrency = arguments.concurrency;
             options.reload = !arguments.no_reload;
-            options.scope = if command.is_none() {
-                Scope::Everything
-            } else {
-                Scope::Emulator
-            };
+            tracing::subscriber::set_global_default(options.console.subscriber())
+                .context("logs are set up twice")?;
+            options.scope = if command.is_none() { Scope::Everything } else { Scope::Emulator };
             until_stopped(options).await
         }
     }
@@ -93,11 +91,7 @@ async fn until_stopped(options: Options) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     };
-    console.say(&if scope == Scope::Everything {
-        ready(&system)
-    } else {
-        emulator_ready(&system)
-    });
+    console.say(&if scope == Scope::Everything { ready(&system) } else { emulator_ready(&system) });
     let failure = tokio::select! {
         () = signals.any() => None,
         error = system.failed() => Some(error),
@@ -117,11 +111,7 @@ struct Signals([tokio::signal::unix::Signal; 3]);
 impl Signals {
     fn new() -> Result<Self> {
         let on = |kind| signal(kind).context("cannot listen for signals");
-        Ok(Self([
-            on(SignalKind::interrupt())?,
-            on(SignalKind::terminate())?,
-            on(SignalKind::hangup())?,
-        ]))
+        Ok(Self([on(SignalKind::interrupt())?, on(SignalKind::terminate())?, on(SignalKind::hangup())?]))
     }
 
     async fn any(&mut self) {
@@ -150,14 +140,8 @@ fn ready(system: &System) -> String {
     lines.push(String::new());
     lines.extend(SESSION.map(|command| format!("  {command}")));
     lines.push(String::new());
-    lines.push(format!(
-        "Mail that was sent: {}/_ministack/ses/messages",
-        addresses.emulator
-    ));
-    lines.push(format!(
-        "SMS that were sent: {}/_ministack/sns/sms-messages",
-        addresses.emulator
-    ));
+    lines.push(format!("Mail that was sent: {}/_ministack/ses/messages", addresses.emulator));
+    lines.push(format!("SMS that were sent: {}/_ministack/sns/sms-messages", addresses.emulator));
     lines.push(
         "An edit under functions/ rebuilds and restarts the functions. Ctrl-C stops everything.".to_owned(),
     );

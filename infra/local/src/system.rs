@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::future::pending;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -10,8 +11,10 @@ use std::thread::{self, JoinHandle};
 use anyhow::{Context as _, Result, anyhow, bail};
 use template::Template;
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
 use crate::emulator::Emulator;
+use crate::gateway::{self, Target};
 use crate::keys::Keys;
 use crate::logs::Console;
 use crate::ports::Ports;
@@ -129,7 +132,8 @@ pub struct System {
     pub ports: Ports,
     /// Its tools.
     pub tools: Tools,
-    // Stopped in this order: the functions before what they use.
+    // Stopped in this order: who asks before who answers.
+    tasks: JoinSet<Result<()>>,
     watch: Option<Watch>,
     emulator: Emulator,
 }
@@ -137,12 +141,7 @@ pub struct System {
 impl System {
     /// Starts it; returns when every function has answered once.
     pub async fn start(options: Options) -> Result<Self> {
-        let Options {
-            workspace,
-            console,
-            state,
-            ..
-        } = &options;
+        let Options { workspace, console, state, .. } = &options;
         // Like a deployment by `sam deploy --parameter-overrides`: the demo login exists only here.
         let parameters = [("DemoLogin", "enabled"), ("DeletionProtection", "false")];
         let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -187,13 +186,7 @@ impl System {
             emulator: emulator.url.clone(),
             environment,
         };
-        let mut system = Self {
-            addresses,
-            ports,
-            tools,
-            watch: None,
-            emulator,
-        };
+        let mut system = Self { addresses, ports, tools, tasks: JoinSet::new(), watch: None, emulator };
         if options.scope == Scope::Everything {
             system.start_functions(&options, &guard, &template).await?;
         }
@@ -201,12 +194,7 @@ impl System {
     }
 
     async fn start_functions(&mut self, options: &Options, guard: &Guard, template: &Template) -> Result<()> {
-        let Options {
-            workspace,
-            console,
-            state,
-            ..
-        } = options;
+        let Options { workspace, console, state, .. } = options;
         console.say(&format!(
             "starting {} functions, up to {} instances of each",
             template.functions().len(),
@@ -219,13 +207,17 @@ impl System {
             environment_file: options.environment_file.clone(),
             empty: state.join("empty"),
         };
-        let watch = self
-            .watch
-            .insert(Watch::start(workspace, guard, &self.tools, &settings, console)?);
-        watch
-            .warm_up(template.functions())
-            .await
-            .context("a function cannot run")
+        let watch = self.watch.insert(Watch::start(workspace, guard, &self.tools, &settings, console)?);
+        watch.warm_up(template.functions()).await.context("a function cannot run")?;
+        for (name, port) in &self.ports.services {
+            let function = template.function(name).context("a port belongs to a function")?;
+            let target =
+                Target { function: name.clone(), watch_url: watch.url.clone(), timeout: function.timeout };
+            let listeners = gateway::listen(*port).await;
+            let listeners = listeners.with_context(|| format!("cannot answer on port {port} for {name}"))?;
+            self.tasks.spawn(gateway::serve(listeners, target, pending()));
+        }
+        Ok(())
     }
 
     /// Waits until something that must not end does, and says what.
@@ -233,10 +225,20 @@ impl System {
         let watch = async {
             match &mut self.watch {
                 Some(watch) => watch.child.wait().await,
-                None => std::future::pending().await,
+                None => pending().await,
+            }
+        };
+        let task = async {
+            match self.tasks.join_next().await {
+                Some(ended) => ended.map_err(Into::into).flatten(),
+                None => pending().await,
             }
         };
         let (what, status) = tokio::select! {
+            ended = task => return match ended {
+                Ok(()) => anyhow!("a part of the local run ended"),
+                Err(error) => error,
+            },
             status = watch => ("cargo lambda watch", status),
             status = self.emulator.child.wait() => ("the AWS emulator", status),
         };
@@ -255,6 +257,7 @@ impl System {
                 Ok(runtime) => runtime,
                 Err(error) => return started.send(Err(error.into())).unwrap_or_default(),
             };
+            let _logs_here = tracing::subscriber::set_default(options.console.subscriber());
             runtime.block_on(async move {
                 match Self::start(options).await {
                     Err(error) => started.send(Err(error)).unwrap_or_default(),
@@ -266,11 +269,7 @@ impl System {
             });
         });
         let addresses = wait_for_start.recv().context("the system's thread panicked")??;
-        Ok(Background {
-            addresses,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        Ok(Background { addresses, stop: Some(stop), thread: Some(thread) })
     }
 }
 

@@ -82,10 +82,7 @@ pub async fn build(workspace: &Workspace, guard: Option<&Guard>) -> Result<()> {
         None => tokio::process::Command::new(cargo()),
     };
     command.args(["build", "--bins"]).current_dir(&workspace.root);
-    Child::spawn("cargo build", command)?
-        .succeed()
-        .await
-        .context("the functions do not build; see above")
+    Child::spawn("cargo build", command)?.succeed().await.context("the functions do not build; see above")
 }
 
 /// How to run it.
@@ -125,13 +122,7 @@ impl Watch {
         fs::create_dir_all(&settings.empty).context("cannot create a directory")?;
         let mut command = guard.command(tools.cargo_lambda());
         command
-            .args([
-                "lambda",
-                "watch",
-                "--invoke-address",
-                "127.0.0.1",
-                "--disable-cors",
-            ])
+            .args(["lambda", "watch", "--invoke-address", "127.0.0.1", "--disable-cors"])
             .args(["--invoke-port", &settings.port.to_string()])
             .args(["--concurrency", &settings.concurrency.to_string()])
             .arg("--manifest-path")
@@ -155,19 +146,12 @@ impl Watch {
             tokio::spawn(console.clone().follow(out, failed.clone()));
             tokio::spawn(console.clone().follow(err, failed));
         }
-        Ok(Self {
-            child,
-            url: format!("http://127.0.0.1:{}", settings.port),
-            failures,
-        })
+        Ok(Self { child, url: format!("http://127.0.0.1:{}", settings.port), failures })
     }
 
     /// Invokes each function once, so that all run; fails, and says why, when one cannot.
     pub async fn warm_up(&mut self, functions: &[Function]) -> Result<()> {
-        let client = Client::builder()
-            .no_proxy()
-            .build()
-            .context("cannot make an HTTP client")?;
+        let client = Client::builder().no_proxy().build().context("cannot make an HTTP client")?;
         self.listens(&client).await?;
         let mut waiting = BTreeSet::new();
         let mut invocations = JoinSet::new();
@@ -185,10 +169,7 @@ impl Watch {
                 let answer = answer.with_context(|| format!("{name} does not answer"))?;
                 let status = answer.status();
                 if !status.is_success() {
-                    bail!(
-                        "{name} is not ready ({status}): {}",
-                        answer.text().await.unwrap_or_default()
-                    );
+                    bail!("{name} is not ready ({status}): {}", answer.text().await.unwrap_or_default());
                 }
                 waiting.remove(&name);
             }
@@ -269,12 +250,7 @@ Resources:
     #[test]
     fn two_values_for_one_variable_are_refused() {
         let conflicting = TWO.replace("TABLE: one }", "TABLE: two }");
-        let error = environment(&functions(&conflicting), "http://127.0.0.1:1")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("TABLE") && error.contains("one") && error.contains("two"),
-            "{error}"
-        );
+        let error = environment(&functions(&conflicting), "http://127.0.0.1:1").unwrap_err().to_string();
+        assert!(error.contains("TABLE") && error.contains("one") && error.contains("two"), "{error}");
     }
 }

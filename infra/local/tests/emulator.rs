@@ -1,0 +1,101 @@
+//! What `template.yaml` declares, in the real emulator: created once, kept, and kept over a restart.
+
+#![expect(clippy::unwrap_used, reason = "a test panics")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{fs, process};
+
+use local::emulator::Emulator;
+use local::keys::Keys;
+use local::logs::Console;
+use local::ports::Ports;
+use local::process::Guard;
+use local::provision::provision;
+use local::tools::Tools;
+use local::workspace::Workspace;
+use serde_json::{Value, json};
+use template::Template;
+
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+async fn call(endpoint: &str, service: &str, target: &str, body: Value) -> Value {
+    let credential = format!("AWS4-HMAC-SHA256 Credential=t/20260101/us-east-1/{service}/aws4_request");
+    let answer = reqwest::Client::new()
+        .post(endpoint)
+        .header("X-Amz-Target", target)
+        .header("Content-Type", "application/x-amz-json-1.0")
+        .header("Authorization", format!("{credential}, SignedHeaders=host, Signature=0"))
+        .body(body.to_string());
+    let answer = answer.send().await.unwrap();
+    assert!(answer.status().is_success(), "{target}: {}", answer.status());
+    answer.json().await.unwrap()
+}
+
+async fn signing_kid(endpoint: &str) -> String {
+    let body = json!({ "SecretId": "SigningKeySecret" });
+    let secret = call(endpoint, "secretsmanager", "secretsmanager.GetSecretValue", body).await;
+    let document: Value = serde_json::from_str(secret["SecretString"].as_str().unwrap()).unwrap();
+    document["current"]["kid"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn what_the_template_declares_is_there_and_stays() {
+    let scratch = Scratch(std::env::temp_dir().join(format!("local-emulator-{}", process::id())));
+    let (keys_directory, state) = (scratch.0.join("keys"), scratch.0.join("state"));
+    fs::create_dir_all(&state).unwrap();
+    let workspace = Workspace::find().unwrap();
+    let template = Template::load(&workspace.root, &BTreeMap::new()).unwrap();
+    let guard = Guard::at(Path::new(env!("CARGO_BIN_EXE_local")).to_owned());
+    let console = Console::file(&scratch.0.join("log")).unwrap();
+    let tools = Tools::install(&workspace, &guard, &console).await.unwrap();
+    let port = Ports::free(&template).unwrap().emulator;
+    let keys = Keys::load_or_make(&keys_directory, &state).unwrap();
+
+    let emulator = Emulator::start(&guard, &tools, port, &state).await.unwrap();
+    let url = emulator.url.clone();
+    provision(&template, &keys, "http://localhost:8000", &url, &state).await.unwrap();
+    for table in template.tables() {
+        let body = json!({ "TableName": table.logical_id });
+        let found = call(&url, "dynamodb", "DynamoDB_20120810.DescribeTable", body.clone()).await;
+        assert_eq!(found["Table"]["KeySchema"], table.create_table["KeySchema"], "{}", table.logical_id);
+        assert_eq!(
+            found["Table"].get("LatestStreamArn").is_some(),
+            table.has_stream(),
+            "{}",
+            table.logical_id
+        );
+        let ttl = call(&url, "dynamodb", "DynamoDB_20120810.DescribeTimeToLive", body).await;
+        let attribute = ttl["TimeToLiveDescription"]["AttributeName"].as_str();
+        assert_eq!(attribute, table.ttl_attribute.as_deref(), "{}", table.logical_id);
+    }
+    let item = json!({ "TableName": "UserTable", "Item": { "pk": { "S": "x" }, "sk": { "S": "y" } } });
+    call(&url, "dynamodb", "DynamoDB_20120810.PutItem", item).await;
+    assert_eq!(signing_kid(&url).await, keys.kid());
+
+    // A rotation changes the secret; the next start must not undo it.
+    let rotated = json!({ "current": { "kid": "rotated" } }).to_string();
+    let body = json!({ "SecretId": "SigningKeySecret", "SecretString": rotated });
+    call(&url, "secretsmanager", "secretsmanager.PutSecretValue", body).await;
+    drop(emulator);
+
+    let emulator = Emulator::start(&guard, &tools, port, &state).await.unwrap();
+    provision(&template, &keys, "http://localhost:8000", &url, &state).await.unwrap();
+    let key = json!({ "TableName": "UserTable", "Key": { "pk": { "S": "x" }, "sk": { "S": "y" } } });
+    let found = call(&url, "dynamodb", "DynamoDB_20120810.GetItem", key).await;
+    assert_eq!(found["Item"]["pk"]["S"], "x", "data survives a restart");
+    assert_eq!(signing_kid(&url).await, "rotated");
+
+    // Another pair in keys/ is what its owner wants used.
+    fs::remove_dir_all(&keys_directory).unwrap();
+    let keys = Keys::load_or_make(&keys_directory, &state).unwrap();
+    provision(&template, &keys, "http://localhost:8000", &url, &state).await.unwrap();
+    assert_eq!(signing_kid(&url).await, keys.kid());
+    drop(emulator);
+}
