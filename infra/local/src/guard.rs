@@ -42,10 +42,7 @@ pub async fn run(program: &OsString, arguments: &[OsString]) -> Result<u8> {
         .process_group(0)
         .spawn()
         .with_context(|| format!("cannot run {}", program.display()))?;
-    let group = child
-        .id()
-        .and_then(|id| i32::try_from(id).ok())
-        .map(Pid::from_raw);
+    let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
     let code = tokio::select! {
         status = child.wait() => status.ok().and_then(|status| status.code()),
         _ = lifeline_cut() => stop(&mut child, group).await,
@@ -120,12 +117,7 @@ mod linux {
         let mut family = vec![getpid().as_raw()];
         let mut next = 0;
         while let Some(&parent) = family.get(next) {
-            family.extend(
-                parents
-                    .iter()
-                    .filter(|(_, of)| *of == parent)
-                    .map(|(pid, _)| *pid),
-            );
+            family.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
             next += 1;
         }
         family.drain(1..).map(Pid::from_raw).collect()

@@ -39,10 +39,7 @@ impl Keys {
         fs::create_dir_all(state).with_context(|| format!("cannot create {}", state.display()))?;
         let current = Pair::load_or_make(&keys.join(PRIVATE))?;
         current.check_public(&keys.join(PUBLIC))?;
-        Ok(Self {
-            current,
-            next: Pair::load_or_make(&state.join(NEXT))?,
-        })
+        Ok(Self { current, next: Pair::load_or_make(&state.join(NEXT))? })
     }
 
     /// The id of the current key.
@@ -97,9 +94,7 @@ impl Pair {
             "ENCRYPTED PRIVATE KEY" => bail!("the key is encrypted; make one without a passphrase"),
             other => bail!("it holds a {other}, not an RSA private key (PKCS#1 or PKCS#8)"),
         };
-        let pair = pair
-            .ok()
-            .context("not a valid RSA private key of 2048 to 8192 bits")?;
+        let pair = pair.ok().context("not a valid RSA private key of 2048 to 8192 bits")?;
         let public = pair.public_key().clone();
         let kid = thumbprint(&public);
         Ok(Self { pem, public, kid })
@@ -152,17 +147,11 @@ fn components(key: &PublicKey) -> (String, String) {
 /// RFC 7638: SHA-256 of the required members, in this order and spelling.
 fn thumbprint(key: &PublicKey) -> String {
     let (n, e) = components(key);
-    URL_SAFE_NO_PAD.encode(digest(
-        &SHA256,
-        format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#).as_bytes(),
-    ))
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#).as_bytes()))
 }
 
 fn encode(tag: &str, der: &[u8]) -> String {
-    pem::encode_config(
-        &Pem::new(tag, der),
-        EncodeConfig::new().set_line_ending(LineEnding::LF),
-    )
+    pem::encode_config(&Pem::new(tag, der), EncodeConfig::new().set_line_ending(LineEnding::LF))
 }
 
 /// Creates the file whole and with its mode, or not at all; `false` when there is one already.

@@ -28,11 +28,7 @@ impl Ports {
     pub fn fixed(template: &Template) -> Self {
         let with_port = template.functions().iter();
         let services = with_port.filter_map(|function| Some((function.name.clone(), function.local_port?)));
-        Self {
-            services: services.collect(),
-            watch: WATCH,
-            emulator: EMULATOR,
-        }
+        Self { services: services.collect(), watch: WATCH, emulator: EMULATOR }
     }
 
     /// Ports that nobody uses, for tests beside a running system.
@@ -56,14 +52,10 @@ impl Ports {
 
     /// Fails, and says whose port is taken and by what, unless all are free.
     pub fn check(&self) -> Result<()> {
-        let services = self
-            .services
-            .iter()
-            .map(|(service, port)| (service.as_str(), *port));
-        Self::check_these(services.chain([
-            ("cargo lambda watch", self.watch),
-            ("the AWS emulator", self.emulator),
-        ]))
+        let services = self.services.iter().map(|(service, port)| (service.as_str(), *port));
+        Self::check_these(
+            services.chain([("cargo lambda watch", self.watch), ("the AWS emulator", self.emulator)]),
+        )
     }
 
     /// Like [`Ports::check`], for the emulator alone.
@@ -77,10 +69,7 @@ impl Ports {
             .map(|(whose, port)| format!("port {port} (for {whose}) is taken{}", by_whom(port)))
             .collect();
         if !taken.is_empty() {
-            bail!(
-                "{}; stop what uses it, perhaps another `cargo local`",
-                taken.join(", ")
-            );
+            bail!("{}; stop what uses it, perhaps another `cargo local`", taken.join(", "));
         }
         Ok(())
     }
@@ -88,12 +77,7 @@ impl Ports {
 
 fn is_taken(port: u16) -> bool {
     // `localhost` may mean either address.
-    [
-        IpAddr::from(Ipv4Addr::LOCALHOST),
-        IpAddr::from(Ipv6Addr::LOCALHOST),
-    ]
-    .into_iter()
-    .any(|address| {
+    [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)].into_iter().any(|address| {
         let bound = TcpListener::bind((address, port));
         bound.is_err_and(|error| matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied))
     })
@@ -101,9 +85,7 @@ fn is_taken(port: u16) -> bool {
 
 #[cfg(target_os = "linux")]
 fn by_whom(port: u16) -> String {
-    linux::listener(port)
-        .map(|(pid, name)| format!(" by {name} (process {pid})"))
-        .unwrap_or_default()
+    linux::listener(port).map(|(pid, name)| format!(" by {name} (process {pid})")).unwrap_or_default()
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -117,9 +99,7 @@ mod linux {
 
     /// Process id and name of whoever listens on the port, where we may see it.
     pub(super) fn listener(port: u16) -> Option<(u32, String)> {
-        let socket = ["/proc/net/tcp", "/proc/net/tcp6"]
-            .into_iter()
-            .find_map(|table| socket(table, port))?;
+        let socket = ["/proc/net/tcp", "/proc/net/tcp6"].into_iter().find_map(|table| socket(table, port))?;
         let wanted = format!("socket:[{socket}]");
         fs::read_dir("/proc").ok()?.flatten().find_map(|process| {
             let pid = process.file_name().to_str()?.parse().ok()?;
@@ -151,21 +131,11 @@ mod tests {
     fn a_taken_port_is_named_with_who_takes_it() {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = taken.local_addr().unwrap().port();
-        let ports = Ports {
-            services: BTreeMap::from([("auth".to_owned(), port)]),
-            watch: 0,
-            emulator: 0,
-        };
+        let ports = Ports { services: BTreeMap::from([("auth".to_owned(), port)]), watch: 0, emulator: 0 };
         let error = ports.check().unwrap_err().to_string();
-        assert!(
-            error.contains(&format!("port {port} (for auth) is taken")),
-            "{error}"
-        );
+        assert!(error.contains(&format!("port {port} (for auth) is taken")), "{error}");
         if cfg!(target_os = "linux") {
-            assert!(
-                error.contains(&format!("(process {})", std::process::id())),
-                "{error}"
-            );
+            assert!(error.contains(&format!("(process {})", std::process::id())), "{error}");
         }
         drop(taken);
         ports.check().expect("the port is free again");

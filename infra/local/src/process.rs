@@ -23,9 +23,7 @@ impl Guard {
         if program.exists() {
             return Ok(Self(program));
         }
-        Ok(Self(
-            std::env::current_exe().context("cannot find this program's file")?,
-        ))
+        Ok(Self(std::env::current_exe().context("cannot find this program's file")?))
     }
 
     /// The `local` binary at this path, for tests, which are another program.
@@ -36,11 +34,7 @@ impl Guard {
     /// A command that runs `program` under guard; arguments, environment and so on are added as usual.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(&self.0);
-        command
-            .arg0("cargo-local-guard")
-            .arg(guard::SUBCOMMAND)
-            .arg("--")
-            .arg(program);
+        command.arg0("cargo-local-guard").arg(guard::SUBCOMMAND).arg("--").arg(program);
         command
     }
 }
@@ -56,16 +50,10 @@ pub struct Child {
 impl Child {
     /// Starts a [`Guard::command`]; `name` is for messages.
     pub fn spawn(name: &'static str, mut command: Command) -> Result<Self> {
-        let mut guard = command
-            .stdin(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot start {name}"))?;
+        let mut guard =
+            command.stdin(Stdio::piped()).spawn().with_context(|| format!("cannot start {name}"))?;
         let lifeline = guard.stdin.take();
-        Ok(Self {
-            name,
-            guard,
-            lifeline,
-        })
+        Ok(Self { name, guard, lifeline })
     }
 
     /// Its standard output and error, where the command asked for pipes.
@@ -75,10 +63,7 @@ impl Child {
 
     /// Waits until it ends.
     pub async fn wait(&mut self) -> Result<ExitStatus> {
-        self.guard
-            .wait()
-            .await
-            .with_context(|| format!("cannot wait for {}", self.name))
+        self.guard.wait().await.with_context(|| format!("cannot wait for {}", self.name))
     }
 
     /// Waits until it ends, and fails unless it ended well.

@@ -23,26 +23,18 @@ pub async fn provision(
 ) -> Result<()> {
     let aws = Wire::new(endpoint)?;
     for table in template.tables() {
-        if aws
-            .create("dynamodb", "DynamoDB_20120810.CreateTable", &table.create_table)
-            .await?
+        if aws.create("dynamodb", "DynamoDB_20120810.CreateTable", &table.create_table).await?
             && let Some(attribute) = &table.ttl_attribute
         {
             let ttl = json!({
                 "TableName": table.logical_id,
                 "TimeToLiveSpecification": { "Enabled": true, "AttributeName": attribute },
             });
-            aws.call("dynamodb", "DynamoDB_20120810.UpdateTimeToLive", &ttl)
-                .await?;
+            aws.call("dynamodb", "DynamoDB_20120810.UpdateTimeToLive", &ttl).await?;
         }
     }
     for queue in template.queues() {
-        aws.create(
-            "sqs",
-            "AmazonSQS.CreateQueue",
-            &json!({ "QueueName": queue.logical_id }),
-        )
-        .await?;
+        aws.create("sqs", "AmazonSQS.CreateQueue", &json!({ "QueueName": queue.logical_id })).await?;
     }
     secrets(&aws, template, keys, issuer, state).await?;
     for sender in senders(template) {
@@ -66,13 +58,10 @@ async fn secrets(aws: &Wire, template: &Template, keys: &Keys, issuer: &str, sta
         };
         let text = document.to_string();
         let body = json!({ "Name": name, "SecretString": text });
-        let created = aws
-            .create("secretsmanager", "secretsmanager.CreateSecret", &body)
-            .await?;
+        let created = aws.create("secretsmanager", "secretsmanager.CreateSecret", &body).await?;
         if !created && !same_key {
             let body = json!({ "SecretId": name, "SecretString": text });
-            aws.call("secretsmanager", "secretsmanager.PutSecretValue", &body)
-                .await?;
+            aws.call("secretsmanager", "secretsmanager.PutSecretValue", &body).await?;
         }
     }
     fs::write(&marker, keys.kid()).with_context(|| format!("cannot write {}", marker.display()))
@@ -92,14 +81,8 @@ struct Wire {
 
 impl Wire {
     fn new(endpoint: &str) -> Result<Self> {
-        let client = Client::builder()
-            .no_proxy()
-            .build()
-            .context("cannot make an HTTP client")?;
-        Ok(Self {
-            client,
-            endpoint: endpoint.to_owned(),
-        })
+        let client = Client::builder().no_proxy().build().context("cannot make an HTTP client")?;
+        Ok(Self { client, endpoint: endpoint.to_owned() })
     }
 
     /// Like [`Wire::call`]; `false` when the thing to create exists.
@@ -131,11 +114,7 @@ impl Wire {
             .with_context(|| format!("{target}: no answer"))?;
         let good = answer.status().is_success();
         let text = answer.text().await?;
-        Ok(if good {
-            Ok(serde_json::from_str(&text).unwrap_or_default())
-        } else {
-            Err(text)
-        })
+        Ok(if good { Ok(serde_json::from_str(&text).unwrap_or_default()) } else { Err(text) })
     }
 
     async fn put_email_identity(&self, identity: &str) -> Result<()> {
@@ -156,12 +135,8 @@ impl Wire {
 }
 
 /// What the services call a thing that exists; an SQS queue with the same attributes is created again without complaint.
-const EXISTS: [&str; 4] = [
-    "ResourceInUseException",
-    "ResourceExistsException",
-    "QueueNameExists",
-    "AlreadyExistsException",
-];
+const EXISTS: [&str; 4] =
+    ["ResourceInUseException", "ResourceExistsException", "QueueNameExists", "AlreadyExistsException"];
 
 /// The part of a signature that says which service and region a request is for.
 fn credential(service: &str) -> String {

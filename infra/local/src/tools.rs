@@ -38,38 +38,18 @@ impl Tools {
         }
         let done = directory.join("installed");
         let wanted = format!("{CARGO_LAMBDA} {EMULATOR}");
-        let tools = Self {
-            bin: directory.join("bin"),
-        };
+        let tools = Self { bin: directory.join("bin") };
         if fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) && tools.work() {
             return Ok(tools);
         }
-        console.say(&format!(
-            "installing {CARGO_LAMBDA} and {EMULATOR} into target/local/tools"
-        ));
+        console.say(&format!("installing {CARGO_LAMBDA} and {EMULATOR} into target/local/tools"));
         check_python()?;
-        let venv = [
-            Path::new("-m"),
-            Path::new("venv"),
-            Path::new("--clear"),
-            &directory,
-        ];
-        run(guard, "python3 -m venv", Path::new("python3"), &venv)
-            .await
-            .context(ADVICE)?;
+        let venv = [Path::new("-m"), Path::new("venv"), Path::new("--clear"), &directory];
+        run(guard, "python3 -m venv", Path::new("python3"), &venv).await.context(ADVICE)?;
         let pip = tools.bin.join("pip");
         let install = |packages: &'static [&'static str]| {
-            let arguments = [
-                "install",
-                "--disable-pip-version-check",
-                "--quiet",
-                "--progress-bar=on",
-            ];
-            arguments
-                .into_iter()
-                .chain(packages.iter().copied())
-                .map(Path::new)
-                .collect::<Vec<_>>()
+            let arguments = ["install", "--disable-pip-version-check", "--quiet", "--progress-bar=on"];
+            arguments.into_iter().chain(packages.iter().copied()).map(Path::new).collect::<Vec<_>>()
         };
         // Without its dependency, the Zig compiler: half a gigabyte that only cross-compilation needs.
         run(guard, "pip install", &pip, &install(&["--no-deps", CARGO_LAMBDA])).await?;
@@ -92,11 +72,7 @@ impl Tools {
     fn work(&self) -> bool {
         let quiet = |program: PathBuf, arguments: &[&str]| {
             let mut command = Command::new(program);
-            command
-                .args(arguments)
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null());
+            command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             command.status().is_ok_and(|status| status.success())
         };
         let ours = fs::read_to_string(self.emulator())
@@ -107,10 +83,7 @@ impl Tools {
 
 fn check_python() -> Result<()> {
     let check = "import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))";
-    let status = Command::new("python3")
-        .args(["-c", check])
-        .stderr(Stdio::null())
-        .status();
+    let status = Command::new("python3").args(["-c", check]).stderr(Stdio::null()).status();
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(_) => bail!("python3 is too old or lacks venv. {ADVICE}"),

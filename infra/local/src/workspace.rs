@@ -24,20 +24,14 @@ impl Workspace {
             .output()
             .context("cannot run cargo")?;
         if !output.status.success() {
-            bail!(
-                "cargo does not know this workspace: {}",
-                String::from_utf8_lossy(&output.stderr).trim()
-            );
+            bail!("cargo does not know this workspace: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
         let metadata: Value = serde_json::from_slice(&output.stdout).context("cargo metadata is not JSON")?;
         let path = |key: &str| {
             let path = metadata[key].as_str().map(PathBuf::from);
             path.with_context(|| format!("cargo metadata has no {key}"))
         };
-        Ok(Self {
-            root: path("workspace_root")?,
-            target: path("target_directory")?,
-        })
+        Ok(Self { root: path("workspace_root")?, target: path("target_directory")? })
     }
 
     /// A binary of the workspace, as the development profile builds it.
