@@ -39,15 +39,10 @@ impl Aws {
         );
         let client = aws_smithy_http_client::Builder::new();
         // Loading the root certificates is most of a client's start-up; a plain-HTTP endpoint needs none.
-        let client = if env
-            .optional("AWS_ENDPOINT_URL")
-            .is_some_and(|url| url.starts_with("http://"))
-        {
+        let client = if env.optional("AWS_ENDPOINT_URL").is_some_and(|url| url.starts_with("http://")) {
             client.build_http()
         } else {
-            client
-                .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-                .build_https()
+            client.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https()
         };
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
@@ -62,10 +57,7 @@ impl Aws {
                     .build(),
             )
             .build();
-        Ok(Self {
-            config,
-            env: env.clone(),
-        })
+        Ok(Self { config, env: env.clone() })
     }
 
     /// The configuration for a client of `service`, named as in `AWS_ENDPOINT_URL_<SERVICE>` (`DYNAMODB`, `SESV2`…).
@@ -89,9 +81,7 @@ impl Aws {
     /// Whether every AWS endpoint that is set points at this very machine, and one is: true in the local run only.
     pub fn endpoint_is_loopback(&self) -> bool {
         let services = ["DYNAMODB", "SECRETS_MANAGER"];
-        services
-            .iter()
-            .all(|service| self.endpoint(service).is_some_and(is_loopback))
+        services.iter().all(|service| self.endpoint(service).is_some_and(is_loopback))
     }
 
     fn endpoint(&self, service: &str) -> Option<&str> {
@@ -118,22 +108,14 @@ mod tests {
     use super::*;
 
     fn aws(extra: &[(&str, &str)]) -> Aws {
-        let base = [
-            ("AWS_REGION", "eu-west-1"),
-            ("AWS_ACCESS_KEY_ID", "a"),
-            ("AWS_SECRET_ACCESS_KEY", "s"),
-        ];
+        let base = [("AWS_REGION", "eu-west-1"), ("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "s")];
         Aws::new(&Env::of(base.iter().chain(extra).copied())).unwrap()
     }
 
     #[test]
     fn only_a_loopback_endpoint_counts_as_local() {
-        for url in [
-            "http://localhost:4566",
-            "http://127.0.0.1:4566",
-            "http://127.8.0.1",
-            "http://[::1]:4566",
-        ] {
+        for url in ["http://localhost:4566", "http://127.0.0.1:4566", "http://127.8.0.1", "http://[::1]:4566"]
+        {
             assert!(aws(&[("AWS_ENDPOINT_URL", url)]).endpoint_is_loopback(), "{url}");
         }
         for url in [
@@ -149,10 +131,7 @@ mod tests {
         assert!(
             !aws(&[
                 ("AWS_ENDPOINT_URL", "http://localhost:4566"),
-                (
-                    "AWS_ENDPOINT_URL_DYNAMODB",
-                    "https://dynamodb.eu-west-1.amazonaws.com"
-                ),
+                ("AWS_ENDPOINT_URL_DYNAMODB", "https://dynamodb.eu-west-1.amazonaws.com"),
             ])
             .endpoint_is_loopback(),
             "one service on AWS is AWS"
@@ -162,9 +141,6 @@ mod tests {
     #[test]
     fn a_missing_region_is_named() {
         let env = Env::of([("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "s")]);
-        assert_eq!(
-            Aws::new(&env).unwrap_err().to_string(),
-            "environment variable AWS_REGION is not set"
-        );
+        assert_eq!(Aws::new(&env).unwrap_err().to_string(), "environment variable AWS_REGION is not set");
     }
 }

@@ -28,10 +28,7 @@ impl Clock {
     /// The current time, UTC.
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "the one place that reads the system's clock"
-            )]
+            #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
             Source::System => Timestamp::now(),
             Source::Fixed(at) => *at.lock().unwrap_or_else(PoisonError::into_inner),
         }

@@ -34,25 +34,17 @@ impl Env {
 
     /// An environment made of `vars`.
     pub fn of<K: Into<String>, V: Into<String>>(vars: impl IntoIterator<Item = (K, V)>) -> Self {
-        Self(
-            vars.into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-        )
+        Self(vars.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 
     /// The variable's value, where it is set and not empty.
     pub fn optional(&self, name: &str) -> Option<&str> {
-        self.0
-            .get(name)
-            .map(String::as_str)
-            .filter(|value| !value.is_empty())
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// The variable's value; an error that names the variable where it is unset or empty.
     pub fn required(&self, name: &str) -> Result<&str, ConfigError> {
-        self.optional(name)
-            .ok_or_else(|| ConfigError::Missing(name.to_owned()))
+        self.optional(name).ok_or_else(|| ConfigError::Missing(name.to_owned()))
     }
 }
 

@@ -15,7 +15,9 @@ pub mod page;
 pub mod problem;
 pub mod routes;
 pub mod run;
+pub mod stream;
 pub mod telemetry;
+pub mod text;
 pub mod token;
 
 #[cfg(feature = "testing")]

@@ -33,10 +33,7 @@ impl Money {
 
     /// The sum; none on overflow and where the currencies differ.
     pub fn plus(self, other: Self) -> Option<Self> {
-        let amount = self
-            .amount
-            .checked_add(other.amount)
-            .filter(|_| self.currency == other.currency)?;
+        let amount = self.amount.checked_add(other.amount).filter(|_| self.currency == other.currency)?;
         Some(Self { amount, ..self })
     }
 }
@@ -95,10 +92,7 @@ mod tests {
         let one = Money::new(u64::MAX, eur);
         assert_eq!(one.plus(Money::new(1, eur)), None);
         assert_eq!(one.times(2), None);
-        assert_eq!(
-            Money::new(1, eur).plus(Money::new(1, "USD".parse().unwrap())),
-            None
-        );
+        assert_eq!(Money::new(1, eur).plus(Money::new(1, "USD".parse().unwrap())), None);
         assert_eq!(Money::new(250, eur).times(3), Some(Money::new(750, eur)));
     }
 

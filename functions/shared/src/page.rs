@@ -37,11 +37,7 @@ impl TryFrom<u32> for Limit {
     type Error = &'static str;
 
     fn try_from(limit: u32) -> Result<Self, Self::Error> {
-        if (1..=100).contains(&limit) {
-            Ok(Self(limit))
-        } else {
-            Err("limit must be from 1 to 100")
-        }
+        if (1..=100).contains(&limit) { Ok(Self(limit)) } else { Err("limit must be from 1 to 100") }
     }
 }
 
@@ -96,9 +92,6 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// The same page of what `f` makes of each item.
     pub fn map<U>(self, f: impl FnMut(T) -> U) -> Page<U> {
-        Page {
-            items: self.items.into_iter().map(f).collect(),
-            next_cursor: self.next_cursor,
-        }
+        Page { items: self.items.into_iter().map(f).collect(), next_cursor: self.next_cursor }
     }
 }

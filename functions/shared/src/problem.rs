@@ -22,14 +22,7 @@ pub struct Problem {
 impl Problem {
     /// A problem whose type is `urn:problem-type:{kind}` and whose title is the same for every occurrence.
     pub fn new(status: StatusCode, kind: &'static str, title: &'static str) -> Self {
-        Self {
-            status,
-            kind,
-            title,
-            detail: None,
-            fields: Map::new(),
-            headers: Vec::new(),
-        }
+        Self { status, kind, title, detail: None, fields: Map::new(), headers: Vec::new() }
     }
 
     /// What happened this time.
@@ -67,21 +60,11 @@ impl Problem {
     /// 401: a valid access token is needed. `error` is `invalid_token` where one was sent (RFC 6750 §3.1).
     pub fn unauthorized(error: Option<&'static str>) -> Self {
         let (detail, challenge) = match error {
-            None => (
-                "Send an access token: Authorization: Bearer <token>",
-                "Bearer".to_owned(),
-            ),
-            Some(error) => (
-                "The access token is not valid",
-                format!("Bearer error=\"{error}\""),
-            ),
+            None => ("Send an access token: Authorization: Bearer <token>", "Bearer".to_owned()),
+            Some(error) => ("The access token is not valid", format!("Bearer error=\"{error}\"")),
         };
-        let problem = Self::new(
-            StatusCode::UNAUTHORIZED,
-            "unauthorized",
-            "A valid access token is required",
-        )
-        .detail(detail);
+        let problem = Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A valid access token is required")
+            .detail(detail);
         match HeaderValue::try_from(challenge) {
             Ok(challenge) => problem.header(WWW_AUTHENTICATE, challenge),
             Err(_) => problem,
@@ -105,33 +88,21 @@ impl Problem {
 
     /// 422: well-formed, yet not acceptable.
     pub fn unprocessable(detail: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "invalid-content",
-            "The content is not acceptable",
-        )
-        .detail(detail)
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-content", "The content is not acceptable")
+            .detail(detail)
     }
 
     /// 503: the same request may succeed in `retry_after` seconds.
     pub fn unavailable(retry_after: u64) -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
-            "The service cannot answer right now",
-        )
-        .detail("Nothing was lost; try again shortly")
-        .retry_after(retry_after)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The service cannot answer right now")
+            .detail("Nothing was lost; try again shortly")
+            .retry_after(retry_after)
     }
 
     /// 500: logs the error with all its causes; the client learns only that it happened.
     pub fn internal(error: &(dyn Error + 'static)) -> Self {
         tracing::error!(error = %Chain(error), "internal error");
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "Something went wrong on our side",
-        )
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side")
     }
 
     /// The HTTP status.
@@ -141,10 +112,7 @@ impl Problem {
 
     fn body(&self, request_id: Option<&str>) -> Vec<u8> {
         let mut body = self.fields.clone();
-        body.insert(
-            "type".to_owned(),
-            format!("urn:problem-type:{}", self.kind).into(),
-        );
+        body.insert("type".to_owned(), format!("urn:problem-type:{}", self.kind).into());
         body.insert("title".to_owned(), self.title.into());
         body.insert("status".to_owned(), self.status.as_u16().into());
         if let Some(detail) = &self.detail {
@@ -180,9 +148,7 @@ impl IntoResponse for Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.status.as_u16(), self.title)?;
-        self.detail
-            .as_ref()
-            .map_or(Ok(()), |detail| write!(f, ": {detail}"))
+        self.detail.as_ref().map_or(Ok(()), |detail| write!(f, ": {detail}"))
     }
 }
 

@@ -16,10 +16,13 @@ use http::header::AUTHORIZATION;
 use http::{HeaderValue, Method};
 use serde_json::json;
 
+use crate::aws::Aws;
+use crate::clock::Clock;
+use crate::config::Env;
 use crate::db::Table;
 use crate::http::{self as front, Json};
 use crate::problem::Problem;
-use crate::token::{Caller, Verifier};
+use crate::token::{Caller, LoadError, Verifier};
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +57,18 @@ pub struct Service {
     pub tables: Vec<Table>,
 }
 
+impl Service {
+    /// Reads the verification keys from Secrets Manager, where a function starts.
+    pub async fn load(
+        env: &Env,
+        aws: &Aws,
+        tables: impl IntoIterator<Item = Table>,
+    ) -> Result<Self, LoadError> {
+        let verifier = Verifier::load(env, aws.secrets_manager(), Clock::system()).await?;
+        Ok(Self { verifier: Arc::new(verifier), tables: tables.into_iter().collect() })
+    }
+}
+
 /// The routes of one service.
 #[derive(Debug)]
 pub struct Routes<S> {
@@ -64,10 +79,7 @@ pub struct Routes<S> {
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// No routes yet but `GET /{name}/ready`.
     pub fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            entries: Vec::new(),
-        }
+        Self { name, entries: Vec::new() }
     }
 
     /// Adds `GET path`.
@@ -101,29 +113,14 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 
     fn add(mut self, method: Method, path: &str, access: Access, handler: MethodRouter<S>) -> Self {
-        self.entries.push((
-            Route {
-                method,
-                path: path.to_owned(),
-                access,
-            },
-            handler,
-        ));
+        self.entries.push((Route { method, path: path.to_owned(), access }, handler));
         self
     }
 
     /// Every route, `GET /{name}/ready` included.
     pub fn list(&self) -> Vec<Route> {
-        let ready = Route {
-            method: Method::GET,
-            path: self.ready_path(),
-            access: Access::Public,
-        };
-        self.entries
-            .iter()
-            .map(|(route, _)| route.clone())
-            .chain([ready])
-            .collect()
+        let ready = Route { method: Method::GET, path: self.ready_path(), access: Access::Public };
+        self.entries.iter().map(|(route, _)| route.clone()).chain([ready]).collect()
     }
 
     /// The router that answers all of them, with the guards in place.

@@ -24,29 +24,15 @@ pub fn init(env: &Env) {
     let registry = tracing_subscriber::registry().with(LevelFilter::INFO);
     // A second call (two functions in one test process) keeps the first one's subscriber.
     let _already_set = if json {
-        let layer = tracing_subscriber::fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_current_span(true);
-        registry
-            .with(layer.with_span_list(false).with_target(false))
-            .try_init()
-            .is_err()
+        let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(true);
+        registry.with(layer.with_span_list(false).with_target(false)).try_init().is_err()
     } else {
-        let function = env
-            .optional("AWS_LAMBDA_FUNCTION_NAME")
-            .unwrap_or("function")
-            .to_owned();
+        let function = env.optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("function").to_owned();
         let format = Named {
             function,
-            inner: tracing_subscriber::fmt::format()
-                .compact()
-                .with_target(false)
-                .without_time(),
+            inner: tracing_subscriber::fmt::format().compact().with_target(false).without_time(),
         };
-        let layer = tracing_subscriber::fmt::layer()
-            .with_ansi(false)
-            .event_format(format);
+        let layer = tracing_subscriber::fmt::layer().with_ansi(false).event_format(format);
         registry.with(layer).try_init().is_err()
     };
     panic::set_hook(Box::new(|info| {

@@ -1,5 +1,6 @@
 //! For the tests of every crate: an embedded DynamoDB, an issuer of good and bad tokens, a caller of routers.
 
+mod attacks;
 mod database;
 mod tokens;
 
@@ -34,10 +35,7 @@ pub struct Answer {
 
 /// `method path`, without a body.
 pub fn call(method: Method, path: &str) -> Call {
-    Call {
-        request: Request::builder().method(method).uri(path),
-        body: Body::empty(),
-    }
+    Call { request: Request::builder().method(method).uri(path), body: Body::empty() }
 }
 
 impl Call {
@@ -50,26 +48,19 @@ impl Call {
     /// With this header.
     #[must_use]
     pub fn header(self, name: &str, value: &str) -> Self {
-        Self {
-            request: self.request.header(name, value),
-            ..self
-        }
+        Self { request: self.request.header(name, value), ..self }
     }
 
     /// With this JSON body.
     #[must_use]
     pub fn json(self, body: &Value) -> Self {
-        self.header(CONTENT_TYPE.as_str(), "application/json")
-            .body(body.to_string())
+        self.header(CONTENT_TYPE.as_str(), "application/json").body(body.to_string())
     }
 
     /// With this body, whatever it is.
     #[must_use]
     pub fn body(self, body: impl Into<Body>) -> Self {
-        Self {
-            body: body.into(),
-            ..self
-        }
+        Self { body: body.into(), ..self }
     }
 
     /// Sends it.
@@ -78,23 +69,12 @@ impl Call {
     /// When the answer's body is neither empty nor JSON.
     pub async fn send(self, router: &Router) -> Answer {
         let request = self.request.body(self.body).expect("a valid request");
-        let response = router
-            .clone()
-            .oneshot(request)
-            .await
-            .expect("routers do not fail");
+        let response = router.clone().oneshot(request).await.expect("routers do not fail");
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body in memory").to_bytes();
-        let json = if bytes.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_slice(&bytes).expect("a JSON body")
-        };
-        let answer = Answer {
-            status: parts.status,
-            headers: parts.headers,
-            json,
-        };
+        let json =
+            if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).expect("a JSON body") };
+        let answer = Answer { status: parts.status, headers: parts.headers, json };
         answer.check();
         answer
     }
@@ -106,15 +86,8 @@ impl Answer {
         if self.status.is_client_error() || self.status.is_server_error() {
             assert_eq!(self.headers[CONTENT_TYPE], "application/problem+json", "{self:?}");
             assert_eq!(self.json["status"], self.status.as_u16(), "{self:?}");
-            assert!(
-                self.json["type"]
-                    .as_str()
-                    .is_some_and(|kind| kind.starts_with("urn:problem-type:"))
-            );
-            assert!(
-                self.json["title"].is_string() && self.json["request_id"].is_string(),
-                "{self:?}"
-            );
+            assert!(self.json["type"].as_str().is_some_and(|kind| kind.starts_with("urn:problem-type:")));
+            assert!(self.json["title"].is_string() && self.json["request_id"].is_string(), "{self:?}");
         }
     }
 

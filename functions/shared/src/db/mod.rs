@@ -34,10 +34,7 @@ pub struct Key {
 impl Key {
     /// The key of (`pk`, `sk`).
     pub fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
-        Self {
-            pk: pk.into(),
-            sk: sk.into(),
-        }
+        Self { pk: pk.into(), sk: sk.into() }
     }
 
     /// The key as the attributes `pk` and `sk`.
@@ -59,10 +56,7 @@ pub struct Table {
 impl Table {
     /// The table `name`.
     pub fn new(client: Client, name: impl Into<String>) -> Self {
-        Self {
-            client,
-            name: name.into(),
-        }
+        Self { client, name: name.into() }
     }
 
     /// The client, for what the helpers here do not cover.
@@ -92,11 +86,7 @@ impl Table {
     pub async fn put<T: Serialize>(&self, key: &Key, value: &T) -> Result<(), DbError> {
         let item = to_item(key, value)?;
         retry_conflicts(|| async {
-            let put = self
-                .client
-                .put_item()
-                .table_name(&self.name)
-                .set_item(Some(item.clone()));
+            let put = self.client.put_item().table_name(&self.name).set_item(Some(item.clone()));
             put.send().await?;
             Ok(())
         })
@@ -174,9 +164,7 @@ impl Table {
             .table_name(&self.name)
             .set_item(Some(to_item(key, value)?))
             .condition_expression(condition);
-        Ok(TransactWriteItem::builder()
-            .put(put.build().map_err(refused)?)
-            .build())
+        Ok(TransactWriteItem::builder().put(put.build().map_err(refused)?).build())
     }
 
     /// An update for a [`Transaction`]; `fill` adds the expressions.
@@ -185,14 +173,8 @@ impl Table {
         key: &Key,
         fill: impl FnOnce(UpdateBuilder) -> UpdateBuilder,
     ) -> Result<TransactWriteItem, DbError> {
-        let update = fill(
-            Update::builder()
-                .table_name(&self.name)
-                .set_key(Some(key.attributes())),
-        );
-        Ok(TransactWriteItem::builder()
-            .update(update.build().map_err(refused)?)
-            .build())
+        let update = fill(Update::builder().table_name(&self.name).set_key(Some(key.attributes())));
+        Ok(TransactWriteItem::builder().update(update.build().map_err(refused)?).build())
     }
 
     /// A delete for a [`Transaction`]; `fill` adds the condition.
@@ -201,21 +183,13 @@ impl Table {
         key: &Key,
         fill: impl FnOnce(DeleteBuilder) -> DeleteBuilder,
     ) -> Result<TransactWriteItem, DbError> {
-        let delete = fill(
-            Delete::builder()
-                .table_name(&self.name)
-                .set_key(Some(key.attributes())),
-        );
-        Ok(TransactWriteItem::builder()
-            .delete(delete.build().map_err(refused)?)
-            .build())
+        let delete = fill(Delete::builder().table_name(&self.name).set_key(Some(key.attributes())));
+        Ok(TransactWriteItem::builder().delete(delete.build().map_err(refused)?).build())
     }
 
     /// Whether the table answers; for readiness probes.
     pub async fn probe(&self) -> Result<(), DbError> {
-        self.get::<serde::de::IgnoredAny>(&Key::new("READY", "READY"))
-            .await
-            .map(|_| ())
+        self.get::<serde::de::IgnoredAny>(&Key::new("READY", "READY")).await.map(|_| ())
     }
 }
 

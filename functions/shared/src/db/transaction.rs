@@ -47,10 +47,7 @@ impl Cancelled {
 impl Transaction {
     /// An empty transaction.
     pub fn new(client: &Client) -> Self {
-        Self {
-            client: client.clone(),
-            writes: Vec::new(),
-        }
+        Self { client: client.clone(), writes: Vec::new() }
     }
 
     /// Adds a write; its index, to ask for in [`Cancelled::failed`].
@@ -63,10 +60,7 @@ impl Transaction {
     /// answer is not a second write; a `TransactionConflict`, which it does not retry, is retried here.
     pub async fn run(self) -> Result<(), TransactionError> {
         let outcome = retry_conflicts(|| async {
-            let call = self
-                .client
-                .transact_write_items()
-                .set_transact_items(Some(self.writes.clone()));
+            let call = self.client.transact_write_items().set_transact_items(Some(self.writes.clone()));
             let Err(error) = call.send().await else {
                 return Ok(Ok(()));
             };
@@ -81,10 +75,7 @@ impl Transaction {
                 .map(|reason| reason.code().unwrap_or("None"))
                 .collect();
             // A failed condition is the answer, whatever else happened to the other writes.
-            let failed: Vec<bool> = codes
-                .iter()
-                .map(|code| *code == "ConditionalCheckFailed")
-                .collect();
+            let failed: Vec<bool> = codes.iter().map(|code| *code == "ConditionalCheckFailed").collect();
             if failed.contains(&true) {
                 return Ok(Err(Cancelled { failed }));
             }

@@ -44,11 +44,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for OptionalJson<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let is_json = is_json(request.headers());
         let bytes = read(request.into_body()).await?;
-        if bytes.is_empty() {
-            Ok(Self(None))
-        } else {
-            parse(is_json, &bytes).map(Some).map(Self)
-        }
+        if bytes.is_empty() { Ok(Self(None)) } else { parse(is_json, &bytes).map(Some).map(Self) }
     }
 }
 
@@ -96,6 +92,10 @@ fn parse<T: DeserializeOwned>(is_json: bool, bytes: &[u8]) -> Result<T, Problem>
     if bytes.is_empty() {
         return Err(Problem::bad_request("The request needs a JSON body"));
     }
+    // serde takes an array for a struct, fields by position; every body of ours is an object.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(Problem::bad_request("The body must be a JSON object"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let problem = Problem::bad_request(error.inner().to_string());
@@ -104,9 +104,7 @@ fn parse<T: DeserializeOwned>(is_json: bool, bytes: &[u8]) -> Result<T, Problem>
             path => problem.with("field", path),
         }
     })?;
-    deserializer
-        .end()
-        .map_err(|error| Problem::bad_request(error.to_string()))?;
+    deserializer.end().map_err(|error| Problem::bad_request(error.to_string()))?;
     Ok(value)
 }
 

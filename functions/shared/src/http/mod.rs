@@ -35,12 +35,8 @@ pub fn finish(routes: Router) -> Router {
 }
 
 async fn method_not_allowed(method: Method) -> Problem {
-    Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method-not-allowed",
-        "The path does not take this method",
-    )
-    .detail(format!("{method} is not among those that the Allow header names"))
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The path does not take this method")
+        .detail(format!("{method} is not among those that the Allow header names"))
 }
 
 /// The body is in memory already (Lambda hands over the whole event), so its size is known.
@@ -52,27 +48,15 @@ async fn limit(request: Request, next: Next) -> Response {
 }
 
 fn too_large() -> Problem {
-    Problem::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "too-large",
-        "The request body is too large",
-    )
-    .detail(format!("At most {BODY_LIMIT} bytes"))
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request body is too large")
+        .detail(format!("At most {BODY_LIMIT} bytes"))
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the signature that the layer asks for"
-)]
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
     // The panic hook has logged the place.
     drop(panic);
-    Problem::new(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "internal",
-        "Something went wrong on our side",
-    )
-    .into_response()
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side")
+        .into_response()
 }
 
 /// One span and one log line per request; the request's id in the answer and in each problem.
@@ -101,9 +85,7 @@ async fn observe(request: Request, next: Next) -> Response {
             headers.insert(REQUEST_ID, id);
         }
         // Answers are about one caller at one moment, unless a handler says otherwise.
-        headers
-            .entry(CACHE_CONTROL)
-            .or_insert(HeaderValue::from_static("no-store"));
+        headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         tracing::info!(
             status = response.status().as_u16(),
             duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -124,7 +106,5 @@ pub(crate) fn record_route(request: &Request<Body>) {
 
 /// The invocation's id on Lambda; what the caller sent is never trusted.
 fn request_id(request: &Request) -> String {
-    request
-        .lambda_context_ref()
-        .map_or_else(|| "local".to_owned(), |context| context.request_id.clone())
+    request.lambda_context_ref().map_or_else(|| "local".to_owned(), |context| context.request_id.clone())
 }

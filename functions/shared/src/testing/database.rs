@@ -37,10 +37,7 @@ impl Database {
         let env = Env::process();
         let (client, prefix) = if env.optional("AWS_ENDPOINT_URL").is_some() {
             let unique = u64::from_le_bytes(Generator::system().bytes());
-            (
-                Aws::new(&env).expect("region and credentials").dynamodb(),
-                format!("test-{unique:x}-"),
-            )
+            (Aws::new(&env).expect("region and credentials").dynamodb(), format!("test-{unique:x}-"))
         } else {
             (embedded(), String::new())
         };
@@ -66,17 +63,11 @@ impl Database {
     /// # Panics
     /// When the table is not there.
     pub async fn items<T: DeserializeOwned>(&self, logical_id: &str) -> Vec<T> {
-        let scan = self
-            .client
-            .scan()
-            .table_name(format!("{}{logical_id}", self.prefix))
-            .consistent_read(true);
+        let scan =
+            self.client.scan().table_name(format!("{}{logical_id}", self.prefix)).consistent_read(true);
         let output = scan.send().await.expect("a scan");
         let items = output.items.unwrap_or_default();
-        items
-            .into_iter()
-            .map(|item| serde_dynamo::from_item(item).expect("an item"))
-            .collect()
+        items.into_iter().map(|item| serde_dynamo::from_item(item).expect("an item")).collect()
     }
 
     async fn create(&self, declared: &Value, logical_id: &str) {
@@ -89,15 +80,15 @@ impl Database {
 /// Creates the table of an API-shaped `CreateTable` body. The SDK has no such entry, so the body replaces that of a
 /// minimal call.
 async fn create_table(client: &Client, body: &Value) {
+    let name = body["TableName"].as_str().unwrap_or_default().to_owned();
     let body = body.to_string();
     client
         .create_table()
+        .table_name(name)
         .customize()
         .mutate_request(move |request| {
             *request.body_mut() = SdkBody::from(body.as_str());
-            request
-                .headers_mut()
-                .insert("content-length", body.len().to_string());
+            request.headers_mut().insert("content-length", body.len().to_string());
         })
         .send()
         .await
@@ -134,10 +125,7 @@ impl HttpClient for Embedded {
 
 impl HttpConnector for Embedded {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let operation = request
-            .headers()
-            .get("x-amz-target")
-            .and_then(|target| target.split('.').nth(1));
+        let operation = request.headers().get("x-amz-target").and_then(|target| target.split('.').nth(1));
         let body = request.body().bytes().unwrap_or_default();
         let (status, body) = match dispatch(&self.0, operation.unwrap_or_default(), body) {
             Ok(body) => (200, body),

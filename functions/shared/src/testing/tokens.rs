@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize, PublicKeyComponents};
 use aws_lc_rs::signature::KeyPair as _;
 use jiff::Timestamp;
@@ -24,6 +24,7 @@ pub struct Issuer {
     private: EncodingKey,
     private_pem: String,
     public: PublishedKey,
+    public_pem: String,
 }
 
 /// The issuer that a test's verifier trusts.
@@ -41,17 +42,24 @@ impl Issuer {
         let pair = KeyPair::generate(KeySize::Rsa2048).expect("a key pair");
         let pkcs8: Pkcs8V1Der<'_> = pair.as_der().expect("PKCS#8");
         let private_pem = pem::encode(&pem::Pem::new("PRIVATE KEY", pkcs8.as_ref()));
+        let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().expect("SPKI");
         let public = PublicKeyComponents::<Vec<u8>>::from(pair.public_key());
         Self {
             private: EncodingKey::from_rsa_pem(private_pem.as_bytes()).expect("an RSA key"),
             private_pem,
             public: PublishedKey::rsa(&public.n, &public.e),
+            public_pem: pem::encode(&pem::Pem::new("PUBLIC KEY", spki.as_ref())),
         }
     }
 
     /// The private key, PKCS#8 PEM.
     pub fn private_pem(&self) -> &str {
         &self.private_pem
+    }
+
+    /// The public key, SPKI PEM.
+    pub fn public_pem(&self) -> String {
+        self.public_pem.clone()
     }
 
     /// The public key as published.
@@ -119,10 +127,7 @@ impl Issuer {
 
     /// A good token for an admin.
     pub fn admin_token(&self, user_id: Uuid, now: Timestamp) -> String {
-        let claims = Claims {
-            roles: vec!["admin".to_owned()],
-            ..self.claims(user_id, "admin", now)
-        };
+        let claims = Claims { roles: vec!["admin".to_owned()], ..self.claims(user_id, "admin", now) };
         self.sign(&self.header(), &claims)
     }
 }

@@ -30,12 +30,7 @@ impl Caller {
 
 impl From<Claims> for Caller {
     fn from(claims: Claims) -> Self {
-        Self {
-            user_id: claims.sub,
-            username: claims.username,
-            roles: claims.roles,
-            session_id: claims.sid,
-        }
+        Self { user_id: claims.sub, username: claims.username, roles: claims.roles, session_id: claims.sid }
     }
 }
 
@@ -43,11 +38,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        parts
-            .extensions
-            .get::<Self>()
-            .cloned()
-            .ok_or_else(|| Problem::unauthorized(None))
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| Problem::unauthorized(None))
     }
 }
 

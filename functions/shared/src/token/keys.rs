@@ -101,10 +101,9 @@ impl KeySet {
         }
         let mut keys = HashMap::new();
         for published in &document.keys {
-            let key = published.parse().map_err(|reason| InvalidKeys::Key {
-                kid: published.kid.clone(),
-                reason,
-            })?;
+            let key = published
+                .parse()
+                .map_err(|reason| InvalidKeys::Key { kid: published.kid.clone(), reason })?;
             if keys.insert(published.kid.clone(), key).is_some() {
                 return Err(InvalidKeys::Duplicate(published.kid.clone()));
             }
@@ -148,16 +147,12 @@ impl PublishedKey {
             "PS256" => Algorithm::PS256,
             _ => return Err("alg must be RS256 or PS256"),
         };
-        let modulus = URL_SAFE_NO_PAD
-            .decode(&self.n)
-            .map_err(|_| "n is not base64url")?;
+        let modulus = URL_SAFE_NO_PAD.decode(&self.n).map_err(|_| "n is not base64url")?;
         let leading = modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
         if modulus.len() * 8 - leading < MIN_RSA_BITS {
             return Err("the modulus is shorter than 2048 bits");
         }
-        let exponent = URL_SAFE_NO_PAD
-            .decode(&self.e)
-            .map_err(|_| "e is not base64url")?;
+        let exponent = URL_SAFE_NO_PAD.decode(&self.e).map_err(|_| "e is not base64url")?;
         if exponent != [1, 0, 1] {
             return Err("the exponent is not 65537");
         }
@@ -166,12 +161,7 @@ impl PublishedKey {
         }
         let decoding =
             DecodingKey::from_rsa_components(&self.n, &self.e).map_err(|_| "n and e are not a public key")?;
-        Ok(Key {
-            algorithm,
-            name: self.alg.clone(),
-            decoding,
-            not_after: self.not_after,
-        })
+        Ok(Key { algorithm, name: self.alg.clone(), decoding, not_after: self.not_after })
     }
 }
 
@@ -192,10 +182,7 @@ mod tests {
                  jBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaS\
                  qzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksIN\
                  HaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
-        assert_eq!(
-            thumbprint(n, "AQAB"),
-            "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
-        );
+        assert_eq!(thumbprint(n, "AQAB"), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
     }
 
     #[test]
@@ -203,23 +190,10 @@ mod tests {
         let weak = PublishedKey::rsa(&[0xff; 128], &[1, 0, 1]);
         let low_exponent = PublishedKey::rsa(&[0xff; 256], &[3]);
         let good = PublishedKey::rsa(&[0xff; 256], &[1, 0, 1]);
-        let renamed = PublishedKey {
-            kid: "mine".to_owned(),
-            ..good.clone()
-        };
-        let encryption = PublishedKey {
-            usage: "enc".to_owned(),
-            ..good.clone()
-        };
-        let symmetric = PublishedKey {
-            alg: "HS256".to_owned(),
-            ..good.clone()
-        };
-        let document = |keys| VerificationKeys {
-            issuer: "i".to_owned(),
-            audience: "a".to_owned(),
-            keys,
-        };
+        let renamed = PublishedKey { kid: "mine".to_owned(), ..good.clone() };
+        let encryption = PublishedKey { usage: "enc".to_owned(), ..good.clone() };
+        let symmetric = PublishedKey { alg: "HS256".to_owned(), ..good.clone() };
+        let document = |keys| VerificationKeys { issuer: "i".to_owned(), audience: "a".to_owned(), keys };
         for (keys, reason) in [
             (vec![weak], "shorter than 2048"),
             (vec![low_exponent], "exponent"),

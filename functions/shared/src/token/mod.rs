@@ -6,6 +6,6 @@ mod keys;
 mod verifier;
 
 pub use caller::Caller;
-pub use claims::{Claims, TYPE};
+pub use claims::{Audience, Claims, TYPE};
 pub use keys::{InvalidKeys, KeySet, PublishedKey, VerificationKeys, thumbprint};
-pub use verifier::{Refused, Verifier};
+pub use verifier::{LoadError, Refused, Verifier};

@@ -123,20 +123,12 @@ impl Verifier {
         let secret = env.required("VERIFICATION_KEYS_SECRET")?.to_owned();
         let keys = read(&client, &secret).await?;
         let read = Mutex::new(clock.now());
-        Ok(Self {
-            keys: RwLock::new(Arc::new(keys)),
-            clock,
-            source: Some(Source { client, secret, read }),
-        })
+        Ok(Self { keys: RwLock::new(Arc::new(keys)), clock, source: Some(Source { client, secret, read }) })
     }
 
     /// A verifier whose keys never change.
     pub fn fixed(keys: KeySet, clock: Clock) -> Self {
-        Self {
-            keys: RwLock::new(Arc::new(keys)),
-            clock,
-            source: None,
-        }
+        Self { keys: RwLock::new(Arc::new(keys)), clock, source: None }
     }
 
     /// The keys in use, read again from the secret where they are due.
@@ -199,28 +191,16 @@ impl Verifier {
 
 async fn read(client: &Client, secret: &str) -> Result<KeySet, LoadError> {
     let output = client.get_secret_value().secret_id(secret).send().await;
-    let output = output.map_err(|error| LoadError::Read {
-        name: secret.to_owned(),
-        source: error.into(),
-    })?;
-    KeySet::parse(output.secret_string().unwrap_or_default()).map_err(|source| LoadError::Content {
-        name: secret.to_owned(),
-        source,
-    })
+    let output = output.map_err(|error| LoadError::Read { name: secret.to_owned(), source: error.into() })?;
+    KeySet::parse(output.secret_string().unwrap_or_default())
+        .map_err(|source| LoadError::Content { name: secret.to_owned(), source })
 }
 
 /// The token of `Bearer <token>` (RFC 6750 §2.1; the scheme in any case, RFC 9110 §11.1).
 fn bearer(header: &HeaderValue) -> Result<&str, Refused> {
-    let (scheme, token) = header
-        .to_str()
-        .map_err(|_| Refused::Scheme)?
-        .split_once(' ')
-        .ok_or(Refused::Scheme)?;
-    if scheme.eq_ignore_ascii_case("Bearer") {
-        Ok(token)
-    } else {
-        Err(Refused::Scheme)
-    }
+    let (scheme, token) =
+        header.to_str().map_err(|_| Refused::Scheme)?.split_once(' ').ok_or(Refused::Scheme)?;
+    if scheme.eq_ignore_ascii_case("Bearer") { Ok(token) } else { Err(Refused::Scheme) }
 }
 
 fn parse_header(token: &str) -> Result<Header, Refused> {
@@ -275,4 +255,88 @@ fn verify_with(keys: &KeySet, header: &Header, token: &str, now: Timestamp) -> R
         return Err(Refused::NotYetValid);
     }
     Ok(claims)
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use jsonwebtoken::Algorithm;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::testing::issuer;
+    use crate::token::{Audience, PublishedKey, VerificationKeys};
+
+    fn now() -> Timestamp {
+        "2026-01-01T00:00:00Z".parse().unwrap()
+    }
+
+    fn verifier_of(keys: Vec<PublishedKey>) -> Verifier {
+        let document = VerificationKeys { keys, ..issuer().verification_keys() };
+        Verifier::fixed(KeySet::new(document).unwrap(), Clock::fixed(now()))
+    }
+
+    #[tokio::test]
+    async fn a_good_token_names_its_caller() {
+        let clock = Clock::fixed(now());
+        let verifier = issuer().verifier(&clock);
+        let claims = issuer().claims(Uuid::from_u128(7), "mahindra", now());
+        let mut many = claims.clone();
+        many.aud =
+            Audience::Many(vec!["https://other.example".to_owned(), crate::testing::AUDIENCE.to_owned()]);
+        for claims in [claims, many] {
+            let verified = verifier.verify(&issuer().sign(&issuer().header(), &claims)).await.unwrap();
+            assert_eq!(verified, claims);
+        }
+        let mut header = issuer().header();
+        header.typ = Some("application/AT+JWT".to_owned());
+        let token = issuer().sign(&header, &issuer().claims(Uuid::nil(), "a", now()));
+        verifier.verify(&token).await.unwrap();
+        clock.advance(SignedDuration::from_secs(899));
+        verifier.verify(&token).await.unwrap();
+        clock.advance(SignedDuration::from_secs(1));
+        assert_eq!(verifier.verify(&token).await.unwrap_err(), Refused::Expired);
+    }
+
+    #[tokio::test]
+    async fn every_attack_is_refused() {
+        let verifier = issuer().verifier(&Clock::fixed(now()));
+        for (what, header) in issuer().bad_authorizations(Uuid::from_u128(7), now()) {
+            let header = HeaderValue::try_from(header).unwrap();
+            let problem = verifier.authenticate(&header).await.expect_err(what);
+            assert_eq!(problem.status(), http::StatusCode::UNAUTHORIZED, "{what}");
+        }
+    }
+
+    #[tokio::test]
+    async fn any_flipped_bit_of_the_signed_part_or_the_signature_is_refused() {
+        let verifier = issuer().verifier(&Clock::fixed(now()));
+        let token = issuer().token(Uuid::from_u128(7), now());
+        for position in 0..token.len() {
+            let mut bytes = token.clone().into_bytes();
+            bytes[position] ^= 1;
+            let Ok(flipped) = String::from_utf8(bytes) else { continue };
+            verifier.verify(&flipped).await.expect_err(&flipped);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_key_decides_the_algorithm() {
+        let ps256 = PublishedKey { alg: "PS256".to_owned(), ..issuer().public().clone() };
+        let verifier = verifier_of(vec![ps256]);
+        let claims = issuer().claims(Uuid::nil(), "a", now());
+        let mut header = issuer().header();
+        let rs256 = issuer().sign(&header, &claims);
+        assert_eq!(verifier.verify(&rs256).await.unwrap_err(), Refused::Algorithm);
+        header.alg = Algorithm::PS256;
+        verifier.verify(&issuer().sign(&header, &claims)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_retired_key_verifies_until_its_end() {
+        let token = issuer().token(Uuid::nil(), now());
+        let retired = |not_after| PublishedKey { not_after: Some(not_after), ..issuer().public().clone() };
+        verifier_of(vec![retired(now())]).verify(&token).await.unwrap();
+        let past = now() - SignedDuration::from_secs(1);
+        assert_eq!(verifier_of(vec![retired(past)]).verify(&token).await.unwrap_err(), Refused::RetiredKey);
+    }
 }

@@ -1,0 +1,8 @@
+//! One file per path.
+
+pub(crate) mod address;
+pub(crate) mod addresses;
+pub(crate) mod profile;
+
+#[cfg(test)]
+mod testing;
