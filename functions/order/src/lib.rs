@@ -1,1 +1,5 @@
-//! Placeholder.
+//! Order: what a customer bought, from checkout to delivery.
+
+pub mod events;
+pub mod model;
+pub mod store;

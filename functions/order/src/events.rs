@@ -1,0 +1,109 @@
+//! What others react to: each state that an order enters is one event, read from the table's stream.
+
+use aws_lambda_events::event::dynamodb::EventRecord;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_dynamo::AttributeValue;
+
+use crate::model::{Order, Status};
+use crate::store::ORDER;
+
+/// Something happened to an order. Delivered at least once: [`id`](Self::id) tells what was seen before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderEvent {
+    /// `<order id>:<STATUS>`, the same at every delivery: an order enters each state once.
+    pub id: String,
+    /// What happened.
+    pub kind: Kind,
+    /// When it happened.
+    pub at: Timestamp,
+    /// The order as it was written with the event.
+    pub order: Order,
+}
+
+/// What happened to an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The customer placed it.
+    Placed,
+    /// It was paid.
+    Paid,
+    /// The shop packed it.
+    Packed,
+    /// A carrier took it.
+    Shipped,
+    /// The carrier brought it.
+    Delivered,
+    /// The customer gave it up.
+    Cancelled,
+}
+
+/// A record of the stream that cannot be read; it must not be passed over.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// The record has no key, or not ours.
+    #[error("the record has no string key pk, sk")]
+    Key,
+    /// The record was written without images: the stream is not `NEW_AND_OLD_IMAGES`.
+    #[error("the record has no new image")]
+    NoImage,
+    /// An image is not an order.
+    #[error("the record's image is not an order")]
+    Image(#[source] serde_dynamo::Error),
+}
+
+impl From<Status> for Kind {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::PendingPayment => Self::Placed,
+            Status::Paid => Self::Paid,
+            Status::Packed => Self::Packed,
+            Status::Shipped => Self::Shipped,
+            Status::Delivered => Self::Delivered,
+            Status::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// What happened between two images of an order: every state that `new` was ever in and `old` was not.
+pub fn events(old: Option<&Order>, new: &Order) -> Vec<OrderEvent> {
+    let known = old.map_or(0, |old| old.history.len());
+    new.history
+        .iter()
+        .skip(known)
+        .map(|entry| OrderEvent {
+            id: format!("{}:{}", new.id, entry.status),
+            kind: entry.status.into(),
+            at: entry.at,
+            order: new.clone(),
+        })
+        .collect()
+}
+
+/// The events of one record of the order table's stream; none for the pointers beside an order, for a change that
+/// enters no state, and for a deletion.
+pub fn from_record(record: &EventRecord) -> Result<Vec<OrderEvent>, Unreadable> {
+    let change = &record.change;
+    let (Some(AttributeValue::S(_)), Some(AttributeValue::S(sk))) =
+        (change.keys.get("pk"), change.keys.get("sk"))
+    else {
+        return Err(Unreadable::Key);
+    };
+    if !sk.starts_with(ORDER) || record.event_name == "REMOVE" {
+        return Ok(Vec::new());
+    }
+    let new = read(&change.new_image)?.ok_or(Unreadable::NoImage)?;
+    let old = read(&change.old_image)?;
+    Ok(events(old.as_ref(), &new))
+}
+
+fn read(image: &serde_dynamo::Item) -> Result<Option<Order>, Unreadable> {
+    if image.is_empty() {
+        return Ok(None);
+    }
+    serde_dynamo::from_item(image.clone()).map(Some).map_err(Unreadable::Image)
+}
+
+#[cfg(test)]
+mod tests;
