@@ -90,6 +90,11 @@ pub enum Refused {
     OtherCurrency,
 }
 
+/// A sum of money that no number holds. The limits on prices, quantities and lines do not let it come about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the total of the cart overflows")]
+pub struct Overflow;
+
 /// A cart as its owner sees it, with the catalogue's prices.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PricedCart {
@@ -150,16 +155,14 @@ impl Cart {
         Ok(())
     }
 
-    /// The cart with prices; none where the sum overflows.
-    pub fn priced(&self, products: &HashMap<ProductId, Product>) -> Option<PricedCart> {
+    /// The cart with the prices of `products`.
+    pub fn priced(&self, products: &HashMap<ProductId, Product>) -> Result<PricedCart, Overflow> {
         let mut total: Option<Money> = None;
         let mut lines = Vec::with_capacity(self.lines.len());
         for (id, &quantity) in &self.lines {
             let product = products.get(id);
-            let line_total = match product {
-                Some(product) => Some(product.price.times(quantity)?),
-                None => None,
-            };
+            let line_total =
+                product.map(|product| product.price.times(quantity).ok_or(Overflow)).transpose()?;
             let availability = match (product, total) {
                 (None, _) => Availability::Unavailable,
                 (Some(product), Some(total)) if total.currency != product.price.currency => {
@@ -172,7 +175,7 @@ impl Cart {
                 (line_total, availability)
             {
                 total = Some(match total {
-                    Some(total) => total.plus(line)?,
+                    Some(total) => total.plus(line).ok_or(Overflow)?,
                     None => line,
                 });
             }
@@ -185,7 +188,7 @@ impl Cart {
                 availability,
             });
         }
-        Some(PricedCart { lines, total })
+        Ok(PricedCart { lines, total })
     }
 }
 

@@ -5,7 +5,7 @@
 //! | product | `PRODUCT#<product id>` | `PRODUCT` | `catalogue_pk` = `ALL`, `catalogue_sk` = product id |
 //! | cart | `CART#<user id>` | `CART` | |
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue, TransactWriteItem};
 use shared::db::{DbError, Item, Key, Table, from_item, retry_conflicts, to_item};
@@ -66,6 +66,24 @@ impl CartStore {
             Err(DbError::ConditionFailed) => Err(DbError::Conflict),
             Err(error) => Err(error),
         }
+    }
+
+    /// Changes what is in the user's cart; changes made at once by others are kept.
+    pub async fn edit_lines(
+        &self,
+        user_id: Uuid,
+        change: impl Fn(&mut BTreeMap<ProductId, u32>),
+    ) -> Result<(), DbError> {
+        retry_conflicts(|| async {
+            let mut cart = self.cart(user_id).await?;
+            let before = cart.lines.clone();
+            change(&mut cart.lines);
+            if cart.lines == before {
+                return Ok(());
+            }
+            self.save_cart(user_id, &cart).await
+        })
+        .await
     }
 
     /// Empties the cart, in the transaction of a checkout; fails where the cart is not at `version` any more.
