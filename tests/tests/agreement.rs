@@ -1,0 +1,148 @@
+//! What is written in more than one place says the same in all of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use shared::routes::Route;
+use template::{Template, workspace_root};
+
+type Routes = BTreeSet<(String, String)>;
+
+fn template() -> Template {
+    Template::load(&workspace_root(), &BTreeMap::new()).unwrap()
+}
+
+/// The routes that the code answers, per function.
+fn routes_of_the_code() -> BTreeMap<String, Routes> {
+    let lists: [(&str, Vec<Route>); 7] = [
+        ("auth", auth::routes().list()),
+        ("user", user::routes().list()),
+        ("cart", cart::routes().list()),
+        ("order", order::routes().list()),
+        ("payment", payment::routes().list()),
+        ("notification", notification::routes().list()),
+        ("analytics", analytics::routes().list()),
+    ];
+    let pairs =
+        |list: Vec<Route>| list.into_iter().map(|route| (route.method.to_string(), route.path)).collect();
+    lists.into_iter().map(|(name, list)| (name.to_owned(), pairs(list))).collect()
+}
+
+#[test]
+fn the_template_maps_just_the_routes_that_the_code_answers() {
+    let template = template();
+    for (name, code) in routes_of_the_code() {
+        let function =
+            template.function(&name).unwrap_or_else(|| panic!("template.yaml has no function {name}"));
+        let mapped: Routes = function
+            .routes
+            .iter()
+            .filter(|(method, path)| !(method == "$default" || path == "$default"))
+            .map(|(method, path)| (method.to_uppercase(), path.clone()))
+            .collect();
+        assert_eq!(mapped, code, "{name}: the template's routes and the code's");
+    }
+}
+
+#[test]
+fn cargo_lambdas_router_sends_each_path_to_its_function() {
+    let manifest = std::fs::read_to_string(workspace_root().join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = manifest.parse().unwrap();
+    let router = manifest["workspace"]["metadata"]["lambda"]["watch"]["router"].as_table().unwrap();
+    let routed: BTreeMap<String, String> =
+        router.iter().map(|(path, function)| (path.clone(), function.as_str().unwrap().to_owned())).collect();
+    let code = routes_of_the_code();
+    let expected: BTreeMap<String, String> = code
+        .iter()
+        .flat_map(|(name, routes)| routes.iter().map(move |(_, path)| (path.clone(), name.clone())))
+        .collect();
+    assert_eq!(routed, expected);
+}
+
+#[test]
+fn each_service_has_its_documented_local_port() {
+    let documented = [
+        ("auth", 8000),
+        ("user", 8001),
+        ("cart", 8002),
+        ("order", 8003),
+        ("payment", 8004),
+        ("notification", 8005),
+        ("analytics", 8006),
+    ];
+    let template = template();
+    let ports: BTreeMap<&str, u16> = template
+        .functions()
+        .iter()
+        .filter_map(|function| Some((function.name.as_str(), function.local_port?)))
+        .collect();
+    assert_eq!(ports, BTreeMap::from(documented));
+    let readme = std::fs::read_to_string(workspace_root().join("README.md")).unwrap();
+    for (name, port) in documented {
+        let row = readme.lines().any(|line| {
+            line.starts_with('|') && line.contains(&format!("`{name}`")) && line.contains(&port.to_string())
+        });
+        assert!(row, "the README's table of services has no row for {name} on {port}");
+    }
+}
+
+#[test]
+fn only_auth_may_read_the_private_key() {
+    let template = template();
+    for function in template.functions() {
+        let may = template.may(function, "secretsmanager:GetSecretValue", "SigningKeySecret");
+        assert_eq!(may, function.name == "auth", "{}", function.name);
+    }
+}
+
+#[test]
+fn a_service_reaches_no_table_that_its_crate_does_not_depend_on() {
+    let template = template();
+    let owners: [(&str, &[&str]); 7] = [
+        ("AuthTable", &["auth"]),
+        ("UserTable", &["user", "auth", "order", "notification-worker"]),
+        ("CartTable", &["cart", "order"]),
+        ("OrderTable", &["order", "payment", "payment-reconciler"]),
+        ("PaymentTable", &["payment", "payment-reconciler"]),
+        ("NotificationTable", &["notification", "notification-worker"]),
+        ("AnalyticsTable", &["analytics", "analytics-worker"]),
+    ];
+    let writes = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:GetItem"];
+    for (table, allowed) in owners {
+        for function in template.functions() {
+            let reaches = writes.iter().any(|action| template.may(function, action, table));
+            let name = function.name.as_str();
+            assert_eq!(reaches, allowed.contains(&name), "{name} and {table}");
+        }
+    }
+}
+
+#[test]
+fn the_demo_login_is_disabled_unless_somebody_enables_it() {
+    let template = template();
+    let auth = template.function("auth").unwrap();
+    assert_eq!(auth.environment["DEMO_LOGIN"], "disabled");
+    let others =
+        template.functions().iter().filter(|function| function.environment.contains_key("DEMO_LOGIN"));
+    assert_eq!(others.count(), 1, "only auth knows the demo login");
+}
+
+#[test]
+fn no_private_key_is_tracked() {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).current_dir(workspace_root()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let files = git(&["ls-files"]);
+    assert!(files.contains("Cargo.toml"), "git lists the files");
+    let keys: Vec<&str> =
+        files.lines().filter(|file| file.ends_with(".pem") || file.ends_with(".key")).collect();
+    assert!(keys.is_empty(), "{keys:?}");
+    // Put together here, so that this file is not a match.
+    let marker = ["-----BEGIN", "[A-Z ]*PRIVATE KEY-----"].join(" ");
+    let tracked = git(&["grep", "-lE", &format!("^{marker}$")]);
+    assert!(tracked.is_empty(), "private keys in {tracked}");
+    for file in ["keys/private.pem", "keys/public.pem"] {
+        assert!(!git(&["check-ignore", file]).is_empty(), "{file} is not ignored");
+    }
+}

@@ -1,0 +1,197 @@
+//! A client of the running system.
+
+use std::time::Duration;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method};
+use reqwest::RequestBuilder;
+use serde_json::{Value, json};
+use shared::clock::Clock;
+use shared::id::Generator;
+use shared::testing::Issuer;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use crate::{directory, system};
+
+/// How long a condition may take to come true on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a service answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) json: Value,
+}
+
+impl Answer {
+    /// The body, when the status is the expected one.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.json);
+        self.json
+    }
+
+    /// Every error is a problem+json with its status, the request's id and no internals.
+    #[track_caller]
+    pub(crate) fn assert_problem(&self, what: &str) {
+        assert!((400..500).contains(&self.status), "{what}: {} {}", self.status, self.json);
+        assert_eq!(self.headers[CONTENT_TYPE], "application/problem+json", "{what}");
+        assert_eq!(self.json["status"], self.status, "{what}");
+        assert!(
+            self.json["request_id"].is_string() && self.json["title"].is_string(),
+            "{what}: {}",
+            self.json
+        );
+    }
+}
+
+/// HTTP to the services' own ports.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+}
+
+impl Client {
+    pub(crate) fn new() -> Self {
+        Self { http: reqwest::Client::builder().no_proxy().build().unwrap() }
+    }
+
+    /// A request to a service's own port.
+    pub(crate) fn request(&self, method: Method, service: &str, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", system().addresses.services[service]))
+    }
+
+    /// A request to anywhere else.
+    pub(crate) fn to(&self, method: Method, url: &str) -> RequestBuilder {
+        self.http.request(method, url)
+    }
+
+    /// Sends a request; the body must be JSON or empty.
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Answer {
+        let response = request.send().await.expect("an answer");
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.expect("a whole answer");
+        let json = if text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text)
+                .unwrap_or_else(|_| panic!("{status} with a body that is not JSON: {text}"))
+        };
+        Answer { status, headers, json }
+    }
+
+    /// A call with a token and maybe a JSON body.
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        service: &str,
+        path: &str,
+        token: &str,
+        body: Option<Value>,
+    ) -> Answer {
+        let request = self.request(method, service, path).bearer_auth(token);
+        self.send(match body {
+            Some(body) => request.json(&body),
+            None => request,
+        })
+        .await
+    }
+
+    pub(crate) async fn get(&self, service: &str, path: &str, token: &str) -> Answer {
+        self.call(Method::GET, service, path, token, None).await
+    }
+
+    pub(crate) async fn post(&self, service: &str, path: &str, token: &str, body: Option<Value>) -> Answer {
+        self.call(Method::POST, service, path, token, body).await
+    }
+
+    pub(crate) async fn put(&self, service: &str, path: &str, token: &str, body: Value) -> Answer {
+        self.call(Method::PUT, service, path, token, Some(body)).await
+    }
+
+    /// Registers a new user, by the front door, and logs in.
+    pub(crate) async fn new_user(&self) -> User {
+        let unique = Generator::system().uuid(Clock::system().now()).simple().to_string();
+        let username = format!("u-{}", &unique[12..]);
+        let password = "correct horse battery staple";
+        let phone =
+            format!("+1555{}", 1_000_000 + u32::from_str_radix(&unique[26..], 16).unwrap() % 9_000_000);
+        let email = format!("{username}@example.com");
+        let body = json!({"username": username, "password": password, "email": email, "phone": phone});
+        let registered = self.send(self.request(Method::POST, "auth", "/register").json(&body)).await;
+        let user_id = registered.expect(201)["user_id"].as_str().unwrap().parse().unwrap();
+        let token = self.login(&username, password).await;
+        User { user_id, username, password: password.to_owned(), email, phone, token }
+    }
+
+    /// The access token of a login.
+    pub(crate) async fn login(&self, username: &str, password: &str) -> String {
+        let body = json!({"username": username, "password": password});
+        let answer = self.send(self.request(Method::POST, "auth", "/login").json(&body)).await;
+        answer.expect(200)["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// Puts a product of `stock` units at 10.00 EUR into the catalogue.
+    pub(crate) async fn new_product(&self, stock: u32) -> String {
+        let unique = Generator::system().uuid(Clock::system().now()).simple().to_string();
+        let id = format!("p-{unique}");
+        let product = json!({
+            "name": "Test product",
+            "description": "Made by a test",
+            "price": {"amount": 1000, "currency": "EUR"},
+            "stock": stock,
+        });
+        let answer = self.put("cart", &format!("/products/{id}"), &admin_token(), product).await;
+        assert!((200..300).contains(&answer.status), "{} {}", answer.status, answer.json);
+        id
+    }
+
+    /// Orders `quantity` of a product.
+    pub(crate) async fn order(&self, user: &User, product: &str, quantity: u32) -> Answer {
+        let item = format!("/cart/items/{product}");
+        let put = self.put("cart", &item, &user.token, json!({"quantity": quantity})).await;
+        assert_eq!(put.status, 200, "{}", put.json);
+        self.post("order", "/orders", &user.token, None).await
+    }
+
+    /// What `ask` answers once it answers something; fails when that takes too long.
+    pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
+        &self,
+        what: &str,
+        mut ask: impl FnMut() -> F,
+    ) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "{what} did not come true in {PATIENCE:?}");
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+/// A registered user.
+#[derive(Debug, Clone)]
+pub(crate) struct User {
+    pub(crate) user_id: Uuid,
+    pub(crate) username: String,
+    pub(crate) password: String,
+    pub(crate) email: String,
+    pub(crate) phone: String,
+    pub(crate) token: String,
+}
+
+/// Signs with the private key of the running system.
+pub(crate) fn issuer() -> Issuer {
+    let _running = system();
+    let pem = std::fs::read_to_string(directory().join("keys/private.pem")).unwrap();
+    Issuer::from_pem(&pem)
+}
+
+/// A token with the role `admin`.
+pub(crate) fn admin_token() -> String {
+    issuer().admin_token(Uuid::from_u128(0xad), Clock::system().now())
+}

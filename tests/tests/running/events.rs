@@ -1,0 +1,124 @@
+//! What an order sets off: mail, SMS and figures, through the streams.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::client::{Client, User, admin_token};
+use crate::system;
+
+/// The mails in the emulator that went to this user.
+async fn mails(client: &Client, user: &User) -> Vec<Value> {
+    messages(client, "ses/messages", &user.email).await
+}
+
+async fn messages(client: &Client, kind: &str, recipient: &str) -> Vec<Value> {
+    let url = format!("{}/_ministack/{kind}", system().addresses.emulator);
+    let all = client.send(client.to(Method::GET, &url)).await.expect(200);
+    let list = all.as_array().or_else(|| all["messages"].as_array()).unwrap_or_else(|| panic!("{all}"));
+    list.iter().filter(|message| message.to_string().contains(recipient)).cloned().collect()
+}
+
+async fn kinds(client: &Client, user: &User) -> Vec<(String, String)> {
+    let list = client.get("notification", "/notifications?limit=100", &user.token).await.expect(200);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let items = list["items"].as_array().unwrap().iter();
+    let sent = items.filter(|item| item["status"] == "SENT");
+    let mut kinds: Vec<_> = sent.map(|item| (text(&item["event"]), text(&item["channel"]))).collect();
+    kinds.sort();
+    kinds
+}
+
+#[tokio::test]
+async fn each_event_of_an_order_reaches_its_customer_once() {
+    let client = Client::new();
+    let user = client.new_user().await;
+    let preferences = "/notifications/preferences";
+    let mut wanted = client.get("notification", preferences, &user.token).await.expect(200);
+    for event in ["order_placed", "order_paid", "order_shipped", "order_delivered", "order_cancelled"] {
+        wanted[event] = json!({"email": true, "sms": event == "order_shipped"});
+    }
+    client.put("notification", preferences, &user.token, wanted).await.expect(200);
+
+    let product = client.new_product(9).await;
+    let order = client.order(&user, &product, 1).await.expect(201);
+    let path = format!("/orders/{}", order["id"].as_str().unwrap());
+    let pay = json!({"payment_method": "pm_card_visa"});
+    client.post("payment", "/pay", &user.token, Some(pay)).await.expect(201);
+    let admin = admin_token();
+    let shipping = json!({"carrier": "DHL", "tracking_number": "JJD0002"});
+    client.post("order", &format!("{path}/pack"), &admin, None).await.expect(200);
+    client.post("order", &format!("{path}/ship"), &admin, Some(shipping)).await.expect(200);
+    client.post("order", &format!("{path}/deliver"), &admin, None).await.expect(200);
+    let second = client.order(&user, &product, 1).await.expect(201);
+    let cancel = format!("/orders/{}/cancel", second["id"].as_str().unwrap());
+    client.post("order", &cancel, &user.token, None).await.expect(200);
+
+    let expected: Vec<(String, String)> = [
+        ("order_cancelled", "email"),
+        ("order_delivered", "email"),
+        ("order_paid", "email"),
+        ("order_placed", "email"),
+        ("order_placed", "email"),
+        ("order_shipped", "email"),
+        ("order_shipped", "sms"),
+    ]
+    .map(|(event, channel)| (event.to_owned(), channel.to_owned()))
+    .to_vec();
+    client
+        .eventually("every notification is sent", || async {
+            (kinds(&client, &user).await == expected).then_some(())
+        })
+        .await;
+    assert_eq!(mails(&client, &user).await.len(), 6);
+    assert_eq!(messages(&client, "sns/sms-messages", &user.phone).await.len(), 1);
+}
+
+#[tokio::test]
+async fn events_are_counted_once_with_and_without_a_token() {
+    let client = Client::new();
+    let user = client.new_user().await;
+    let unique = user.user_id.simple().to_string();
+    let name = format!("test_{}", &unique[20..]);
+    let id = user.user_id;
+    let post = |token: Option<&str>, body: Value| {
+        let request = client.request(Method::POST, "analytics", "/events").json(&body);
+        let request = match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        let client = client.clone();
+        async move { client.send(request).await }
+    };
+    for body in [json!({"name": name, "id": id}), json!({"name": name, "id": id}), json!({ "name": name })] {
+        let answer = post(None, body).await;
+        assert!((200..300).contains(&answer.status), "{}", answer.json);
+    }
+    let answer = post(Some(&user.token), json!({ "name": name })).await;
+    assert!((200..300).contains(&answer.status), "{}", answer.json);
+    assert_eq!(post(Some("bad"), json!({ "name": name })).await.status, 401);
+
+    let summary = client.get("analytics", "/analytics/summary", &admin_token()).await.expect(200);
+    assert!(summary.to_string().contains(&format!("\"{name}\":3")), "{summary}");
+}
+
+#[tokio::test]
+async fn a_paid_order_is_revenue() {
+    let client = Client::new();
+    let user = client.new_user().await;
+    // A currency of this test's own: the figures of the others do not disturb.
+    let id = format!("p-{}", user.user_id.simple());
+    let product =
+        json!({"name": "P", "description": "d", "price": {"amount": 777, "currency": "XTS"}, "stock": 1});
+    let put = client.put("cart", &format!("/products/{id}"), &admin_token(), product).await;
+    assert!((200..300).contains(&put.status), "{}", put.json);
+    client.order(&user, &id, 1).await.expect(201);
+    let pay = json!({"payment_method": "pm_card_visa"});
+    client.post("payment", "/pay", &user.token, Some(pay)).await.expect(201);
+    client
+        .eventually("the revenue counts the order", || async {
+            let summary = client.get("analytics", "/analytics/summary", &admin_token()).await.expect(200);
+            let text = summary.to_string();
+            (text.contains("XTS") && text.contains("777")).then_some(())
+        })
+        .await;
+}

@@ -1,0 +1,100 @@
+//! The invariants under parallel requests, over several instances of each function.
+
+use http::Method;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::client::{Answer, Client, User};
+
+const PARALLEL: usize = 16;
+
+async fn all_at_once<F: Future<Output = Answer> + Send + 'static>(
+    calls: impl IntoIterator<Item = F>,
+) -> Vec<Answer> {
+    calls.into_iter().collect::<JoinSet<_>>().join_all().await
+}
+
+fn count(answers: &[Answer], status: u16) -> usize {
+    answers.iter().filter(|answer| answer.status == status).count()
+}
+
+#[tokio::test]
+async fn simultaneous_payments_of_one_order_charge_once() {
+    let client = Client::new();
+    let user = client.new_user().await;
+    let product = client.new_product(1).await;
+    let order = client.order(&user, &product, 1).await.expect(201);
+
+    let pay = |client: Client, user: User, order_id: String| async move {
+        let body = json!({"order_id": order_id, "payment_method": "pm_card_visa"});
+        client.post("payment", "/pay", &user.token, Some(body)).await
+    };
+    let order_id = order["id"].as_str().unwrap();
+    let answers =
+        all_at_once((0..PARALLEL).map(|_| pay(client.clone(), user.clone(), order_id.to_owned()))).await;
+    assert_eq!(count(&answers, 201), 1, "{answers:?}");
+    assert_eq!(count(&answers, 409), PARALLEL - 1, "{answers:?}");
+
+    let payments = client.get("payment", "/payments", &user.token).await.expect(200);
+    let payments = payments["items"].as_array().unwrap();
+    assert_eq!(payments.len(), 1, "{payments:?}");
+    assert_eq!(payments[0]["status"], "SUCCEEDED");
+    let order = client.get("order", &format!("/orders/{order_id}"), &user.token).await.expect(200);
+    assert_eq!(order["status"], "PAID");
+}
+
+#[tokio::test]
+async fn the_last_units_are_sold_once() {
+    const STOCK: usize = 5;
+    let client = Client::new();
+    let product = client.new_product(u32::try_from(STOCK).unwrap()).await;
+    let mut users = Vec::new();
+    for _ in 0..PARALLEL {
+        let user = client.new_user().await;
+        let item = format!("/cart/items/{product}");
+        client.put("cart", &item, &user.token, json!({"quantity": 1})).await.expect(200);
+        users.push(user);
+    }
+    let checkout = |client: Client, user: User| async move {
+        // A client retries what says that it can be retried.
+        loop {
+            let answer = client.post("order", "/orders", &user.token, None).await;
+            if answer.status != 503 {
+                return answer;
+            }
+        }
+    };
+    let answers = all_at_once(users.iter().map(|user| checkout(client.clone(), user.clone()))).await;
+    assert_eq!(count(&answers, 201), STOCK, "{answers:?}");
+    assert_eq!(count(&answers, 409), PARALLEL - STOCK, "{answers:?}");
+    let path = format!("/products/{product}");
+    let left = client.send(client.request(Method::GET, "cart", &path)).await.expect(200);
+    assert_eq!(left["stock"], 0);
+    // Who got nothing still has the cart.
+    let mut carts = 0;
+    for user in &users {
+        let cart = client.get("cart", "/cart", &user.token).await.expect(200);
+        carts += cart["lines"].as_array().unwrap().len();
+    }
+    assert_eq!(carts, PARALLEL - STOCK);
+}
+
+#[tokio::test]
+async fn one_cart_becomes_one_order() {
+    let client = Client::new();
+    let user = client.new_user().await;
+    let product = client.new_product(100).await;
+    client
+        .put("cart", &format!("/cart/items/{product}"), &user.token, json!({"quantity": 3}))
+        .await
+        .expect(200);
+    let checkout =
+        |client: Client, user: User| async move { client.post("order", "/orders", &user.token, None).await };
+    let answers = all_at_once((0..8).map(|_| checkout(client.clone(), user.clone()))).await;
+    assert_eq!(count(&answers, 201), 1, "{answers:?}");
+    let orders = client.get("order", "/orders", &user.token).await.expect(200);
+    assert_eq!(orders["items"].as_array().unwrap().len(), 1);
+    let path = format!("/products/{product}");
+    let left = client.send(client.request(Method::GET, "cart", &path)).await.expect(200);
+    assert_eq!(left["stock"], 97);
+}
