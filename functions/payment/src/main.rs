@@ -1,0 +1,15 @@
+//! The Lambda function `payment`.
+
+use std::process::ExitCode;
+
+use shared::aws::Aws;
+use shared::routes::Service;
+
+fn main() -> ExitCode {
+    shared::run::start(|env| async move {
+        let aws = Aws::new(&env)?;
+        let state = payment::State::new(&env, &aws)?;
+        let service = Service::load(&env, &aws, [state.payments.table(), state.orders.table()]).await?;
+        shared::run::http(payment::router(state, service)).await
+    })
+}

@@ -1,0 +1,253 @@
+//! Payments and what is allowed to happen to them. Pure: no I/O, no AWS types.
+//!
+//! A payment is `PROCESSING` from the moment its intent is recorded, then exactly once `SUCCEEDED` or `DECLINED`.
+//! Whoever works on a processing payment holds its lease; once that ran out, anyone may take over and go on with the
+//! **same** payment (its id is the provider's idempotency key), so that a crash never leads to a second charge.
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use shared::money::Money;
+use uuid::Uuid;
+
+/// How long one owner may work on a payment: longer than the function `payment` may run (10 s), so that an owner
+/// whose lease ran out is dead.
+pub const LEASE: SignedDuration = SignedDuration::from_secs(15);
+
+/// One attempt to pay one order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// UUIDv7; the provider's idempotency key too.
+    pub id: Uuid,
+    /// Who pays.
+    pub user_id: Uuid,
+    /// What is paid.
+    pub order_id: Uuid,
+    /// The order's total when the intent was recorded.
+    pub amount: Money,
+    /// With what.
+    pub method: PaymentMethod,
+    /// Whether the method becomes the user's default when the payment succeeds.
+    pub save_method: bool,
+    /// When the intent was recorded.
+    pub created_at: Timestamp,
+    /// How far it is.
+    #[serde(flatten)]
+    pub progress: Progress,
+}
+
+/// How far a payment is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Progress {
+    /// The intent is recorded; whether the provider charged is not known yet.
+    Processing {
+        /// When its present owner began.
+        #[serde(with = "sortable")]
+        in_flight_since: Timestamp,
+    },
+    /// Charged, once.
+    Succeeded {
+        /// When that was recorded.
+        paid_at: Timestamp,
+        /// The provider's name for the charge.
+        charge_id: String,
+    },
+    /// Not charged, and never will be.
+    Declined {
+        /// When that was recorded.
+        declined_at: Timestamp,
+        /// Why.
+        decline_reason: DeclineReason,
+    },
+}
+
+/// What the provider finally said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Charged, by this name.
+    Charged(String),
+    /// Not charged.
+    Declined(DeclineReason),
+}
+
+/// Why a provider declines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeclineReason {
+    /// The bank says no and not why.
+    CardDeclined,
+    /// There is not enough money.
+    InsufficientFunds,
+}
+
+/// A means of payment as the provider knows it. Never a card number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentMethod {
+    /// The provider's token.
+    pub token: MethodToken,
+    /// The card's brand, `visa`.
+    pub brand: String,
+    /// The last four digits, for people to recognise the card.
+    pub last4: String,
+}
+
+/// What names a means of payment to the provider: 1 to 64 visible ASCII characters. It may be anything that a client
+/// typed, so it is never printed; only a [`PaymentMethod`] of the provider is ever stored.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MethodToken(String);
+
+impl Payment {
+    /// When the lease of the present owner ends; none once the payment is final.
+    pub fn lease_until(&self) -> Option<Timestamp> {
+        match self.progress {
+            // Past the end of time there is no lease either.
+            Progress::Processing { in_flight_since } => in_flight_since.checked_add(LEASE).ok(),
+            _ => None,
+        }
+    }
+
+    /// How many whole seconds from `now` on the lease still runs, rounded up; 0 when it does not.
+    pub fn lease_left(&self, now: Timestamp) -> u64 {
+        let left = self.lease_until().map_or(SignedDuration::ZERO, |until| until.duration_since(now));
+        u64::try_from(left.as_millis().max(0)).unwrap_or_default().div_ceil(1000)
+    }
+
+    /// The payment after `outcome` was recorded at `at`.
+    #[must_use]
+    pub fn finished(self, outcome: Outcome, at: Timestamp) -> Self {
+        let progress = match outcome {
+            Outcome::Charged(charge_id) => Progress::Succeeded { paid_at: at, charge_id },
+            Outcome::Declined(decline_reason) => Progress::Declined { declined_at: at, decline_reason },
+        };
+        Self { progress, ..self }
+    }
+}
+
+impl DeclineReason {
+    /// The reason as JSON has it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::CardDeclined => "card_declined",
+            Self::InsufficientFunds => "insufficient_funds",
+        }
+    }
+
+    /// What to tell the payer.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::CardDeclined => "The card was declined; nothing was charged. Pay with another one",
+            Self::InsufficientFunds => {
+                "The card has insufficient funds; nothing was charged. Pay with another one"
+            }
+        }
+    }
+}
+
+impl MethodToken {
+    /// The token itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for MethodToken {
+    type Error = &'static str;
+
+    fn try_from(token: String) -> Result<Self, Self::Error> {
+        if (1..=64).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(Self(token))
+        } else {
+            Err("a payment method is a token such as pm_card_visa")
+        }
+    }
+}
+
+impl From<MethodToken> for String {
+    fn from(token: MethodToken) -> Self {
+        token.0
+    }
+}
+
+impl fmt::Debug for MethodToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MethodToken(..)")
+    }
+}
+
+/// Times of one width, so that they sort as text: RFC 3339 with milliseconds.
+pub(crate) mod sortable {
+    use jiff::Timestamp;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(crate) fn text(at: Timestamp) -> String {
+        format!("{at:.3}")
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+    pub(super) fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&text(*at))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        Timestamp::deserialize(deserializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn payment(in_flight_since: Timestamp) -> Payment {
+        Payment {
+            id: Uuid::from_u128(1),
+            user_id: Uuid::from_u128(2),
+            order_id: Uuid::from_u128(3),
+            amount: Money::new(1999, "EUR".parse().unwrap()),
+            method: PaymentMethod {
+                token: "pm_card_visa".to_owned().try_into().unwrap(),
+                brand: "visa".to_owned(),
+                last4: "4242".to_owned(),
+            },
+            save_method: false,
+            created_at: in_flight_since,
+            progress: Progress::Processing { in_flight_since },
+        }
+    }
+
+    #[test]
+    fn a_lease_ends_and_a_final_payment_has_none() {
+        let begun = at("2026-01-01T00:00:00Z");
+        let payment = payment(begun);
+        assert_eq!(payment.lease_left(begun), 15);
+        assert_eq!(payment.lease_left(at("2026-01-01T00:00:14.999Z")), 1);
+        assert_eq!(payment.lease_left(at("2026-01-01T00:00:15Z")), 0);
+        assert_eq!(payment.lease_left(at("2026-01-02T00:00:00Z")), 0);
+        let paid = payment.finished(Outcome::Charged("ch_1".to_owned()), begun);
+        assert_eq!(paid.lease_left(begun), 0);
+    }
+
+    #[test]
+    fn times_in_flight_sort_as_text() {
+        let times = ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00.5Z", "2026-01-01T00:00:01Z"];
+        let texts: Vec<String> = times.iter().map(|time| sortable::text(at(time))).collect();
+        assert!(texts.is_sorted(), "{texts:?}");
+        assert_eq!(texts[0], "2026-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_method_that_a_client_typed_is_never_printed() {
+        let token = MethodToken::try_from("4111111111111111".to_owned()).unwrap();
+        assert!(!format!("{token:?}").contains("4111"));
+        for bad in [String::new(), "x".repeat(65), "pm card".to_owned(), "pm_é".to_owned(), "a\nb".to_owned()]
+        {
+            MethodToken::try_from(bad).unwrap_err();
+        }
+    }
+}

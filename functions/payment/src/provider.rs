@@ -1,0 +1,60 @@
+//! Who moves the money.
+
+mod sandbox;
+
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
+
+use shared::money::Money;
+use uuid::Uuid;
+
+pub use sandbox::TestProvider;
+
+use crate::model::{DeclineReason, MethodToken, PaymentMethod};
+
+/// What a provider is asked to charge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChargeRequest {
+    /// The same key is the same charge, however often and however parallel it is asked for.
+    pub idempotency_key: Uuid,
+    /// How much.
+    pub amount: Money,
+    /// From what, as [`PaymentProvider::method`] named it.
+    pub method: MethodToken,
+    /// Who pays, for the provider's own records.
+    pub user_id: Uuid,
+}
+
+/// A charge that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charge {
+    /// The provider's name for it.
+    pub id: String,
+}
+
+/// Why there is no charge, or why nobody knows.
+#[derive(Debug, thiserror::Error)]
+pub enum ProviderError {
+    /// Nothing was charged, and asking again with the same key never will.
+    #[error("the payment method was declined")]
+    Declined(DeclineReason),
+    /// The answer is lost: charged or not. Asking again with the same key tells.
+    #[error("the provider's answer is not known")]
+    Unknown(#[source] Box<dyn Error + Send + Sync>),
+    /// The provider does not accept our request (our credentials, a key used for another charge): someone must look.
+    #[error("the provider refused the request")]
+    Refused(#[source] Box<dyn Error + Send + Sync>),
+}
+
+/// A provider's answer, later.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, ProviderError>> + Send + 'a>>;
+
+/// A payment provider.
+pub trait PaymentProvider: fmt::Debug + Send + Sync {
+    /// What a token that a client sent names; none where the provider does not know it.
+    fn method<'a>(&'a self, token: &'a MethodToken) -> Answer<'a, Option<PaymentMethod>>;
+
+    /// Charges once per idempotency key; a repeated key gets the first one's outcome, a decline included.
+    fn charge<'a>(&'a self, request: &'a ChargeRequest) -> Answer<'a, Charge>;
+}

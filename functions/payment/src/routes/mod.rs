@@ -1,0 +1,6 @@
+//! One file per path.
+
+pub(crate) mod pay;
+pub(crate) mod payment;
+pub(crate) mod payments;
+mod receipt;

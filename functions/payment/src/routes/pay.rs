@@ -1,0 +1,187 @@
+//! `POST /pay`.
+
+use axum::extract::State;
+use http::header::LOCATION;
+use http::{HeaderName, StatusCode};
+use order::model::{Order, Status};
+use serde::Deserialize;
+use shared::http::{Json, OptionalJson};
+use shared::problem::{Chain, Problem};
+use shared::token::Caller;
+use uuid::Uuid;
+
+use super::receipt::Receipt;
+use crate::State as App;
+use crate::model::{DeclineReason, MethodToken, Payment, PaymentMethod, Progress};
+use crate::provider::ProviderError;
+use crate::settlement::{SettleError, begin, settle};
+
+/// How often an order is read again because somebody changed it between the read and the write.
+const ATTEMPTS: u32 = 3;
+
+/// What to pay, and with what. The amount is the order's, never the client's.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Request {
+    /// The caller's newest order awaiting payment, unless given.
+    order_id: Option<Uuid>,
+    /// The caller's default, unless given.
+    payment_method: Option<MethodToken>,
+    /// Whether the method becomes the caller's default when the payment succeeds.
+    #[serde(default)]
+    save_payment_method: bool,
+}
+
+type Created = (StatusCode, [(HeaderName, String); 1], Json<Receipt>);
+
+/// Pays an order, once. Where an earlier payment of the order was left unfinished, that one is finished, with the
+/// method that it was begun with.
+pub(crate) async fn post(
+    State(app): State<App>,
+    caller: Caller,
+    OptionalJson(request): OptionalJson<Request>,
+) -> Result<Created, Problem> {
+    let request = request.unwrap_or_default();
+    let (order, method) = tokio::join!(
+        find_order(&app, &caller, request.order_id),
+        find_method(&app, &caller, request.payment_method)
+    );
+    let mut order = order?;
+    for _ in 0..ATTEMPTS {
+        if order.status != Status::PendingPayment {
+            return Err(not_payable(&order));
+        }
+        let payment = match order.payment_id {
+            None => begin(&app, &order, method.clone()?, request.save_payment_method).await?,
+            Some(payment_id) => take_over(&app, &caller, payment_id).await?,
+        };
+        if let Some(payment) = payment {
+            return finish(&app, &order, payment).await;
+        }
+        order = read_order(&app, &caller, order.id).await?;
+    }
+    Err(Problem::unavailable(1))
+}
+
+async fn find_order(app: &App, caller: &Caller, order_id: Option<Uuid>) -> Result<Order, Problem> {
+    match order_id {
+        Some(order_id) => read_order(app, caller, order_id).await,
+        None => app.orders.newest_open(caller.user_id).await?.ok_or_else(|| {
+            Problem::conflict("nothing-owed", "Nothing is owed", "The caller has no order awaiting payment")
+        }),
+    }
+}
+
+async fn read_order(app: &App, caller: &Caller, order_id: Uuid) -> Result<Order, Problem> {
+    let order = app.orders.get(caller.user_id, order_id).await?;
+    order.ok_or_else(|| Problem::not_found("The caller has no such order"))
+}
+
+async fn find_method(
+    app: &App,
+    caller: &Caller,
+    token: Option<MethodToken>,
+) -> Result<PaymentMethod, Problem> {
+    let Some(token) = token else {
+        let default = app.payments.default_method(caller.user_id).await?;
+        return default.ok_or_else(|| {
+            let detail = "Send payment_method: the caller has no default payment method";
+            refused_method("no-payment-method", "A payment method is needed", detail)
+        });
+    };
+    match app.provider.method(&token).await {
+        Ok(Some(method)) => Ok(method),
+        // The detail does not repeat it: it may be a card number.
+        Ok(None) => Err(refused_method(
+            "unknown-payment-method",
+            "The payment method is not known",
+            "Send the token of a payment method, such as pm_card_visa",
+        )),
+        Err(ProviderError::Declined(reason)) => Err(declined(reason)),
+        Err(error) => {
+            tracing::error!(error = %Chain(&error), "the provider does not say what a payment method is");
+            Err(Problem::unavailable(1))
+        }
+    }
+}
+
+/// Takes the unfinished payment over from whoever began it; none where it went on in the meantime.
+async fn take_over(app: &App, caller: &Caller, payment_id: Uuid) -> Result<Option<Payment>, Problem> {
+    let payment = app.payments.get(caller.user_id, payment_id).await?;
+    // Order and payment are written together, so an order never names a payment that is not there.
+    let payment = payment.ok_or_else(|| Problem::internal(&SettleError::MarkMissing))?;
+    let now = app.clock.now();
+    match payment.lease_left(now) {
+        0 => Ok(app.payments.take_over(payment, now).await?),
+        seconds => Err(Problem::conflict(
+            "payment-in-progress",
+            "A payment for the order is under way",
+            "Its outcome decides; ask again shortly",
+        )
+        .with("order_id", payment.order_id.to_string())
+        .with("payment_id", payment_id.to_string())
+        .retry_after(seconds)),
+    }
+}
+
+async fn finish(app: &App, order: &Order, payment: Payment) -> Result<Created, Problem> {
+    let in_flight = payment.clone();
+    let payment = match settle(app, order, payment).await {
+        Ok(payment) => payment,
+        Err(SettleError::Unknown) => return Err(unknown(app, &in_flight)),
+        Err(SettleError::Db(error)) => return Err(error.into()),
+        Err(error @ SettleError::MarkMissing) => return Err(Problem::internal(&error)),
+    };
+    match payment.progress {
+        Progress::Succeeded { .. } => {
+            let location = format!("/payments/{}", payment.id);
+            Ok((StatusCode::CREATED, [(LOCATION, location)], Json(payment.into())))
+        }
+        Progress::Declined { decline_reason, .. } => Err(declined(decline_reason)
+            .with("order_id", payment.order_id.to_string())
+            .with("payment_id", payment.id.to_string())),
+        Progress::Processing { .. } => Err(unknown(app, &payment)),
+    }
+}
+
+fn not_payable(order: &Order) -> Problem {
+    let detail = format!("The order is {}", order.status);
+    let problem = Problem::conflict("order-not-payable", "The order does not await payment", detail)
+        .with("order_id", order.id.to_string())
+        .with("order_status", order.status.as_str());
+    match order.payment_id {
+        Some(payment_id) => problem.with("payment_id", payment_id.to_string()),
+        None => problem,
+    }
+}
+
+fn refused_method(kind: &'static str, title: &'static str, detail: &'static str) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, kind, title).detail(detail)
+}
+
+fn declined(reason: DeclineReason) -> Problem {
+    Problem::new(StatusCode::PAYMENT_REQUIRED, "payment-declined", "The payment was declined")
+        .detail(reason.advice())
+        .with("decline_reason", reason.code())
+}
+
+fn unknown(app: &App, payment: &Payment) -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "payment-unknown",
+        "The outcome of the payment is not known yet",
+    )
+    .detail(
+        "Nothing is lost and nothing will be charged twice; the same request, sent again, tells the outcome",
+    )
+    .with("order_id", payment.order_id.to_string())
+    .with("payment_id", payment.id.to_string())
+    .retry_after(payment.lease_left(app.clock.now()).max(1))
+}
+
+#[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
+mod parallel_tests;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! The service over an embedded database, with a provider that can be made to die at any step.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use http::Method;
+use jiff::{SignedDuration, Timestamp};
+use order::model::{Order, Status};
+use order::store::OrderStore;
+use serde_json::{Value, json};
+use shared::clock::Clock;
+use shared::db::Transaction;
+use shared::id::Generator;
+use shared::page::PageQuery;
+use shared::routes::Service;
+use shared::testing::{Answer, Database, call, issuer};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::State;
+use crate::model::{MethodToken, Payment, PaymentMethod, Progress};
+use crate::provider::{self, Charge, ChargeRequest, PaymentProvider, ProviderError, TestProvider};
+use crate::store::PaymentStore;
+
+pub(crate) const USER: Uuid = Uuid::from_u128(1);
+pub(crate) const STRANGER: Uuid = Uuid::from_u128(2);
+
+pub(crate) struct App {
+    pub(crate) router: Router,
+    pub(crate) state: State,
+    pub(crate) provider: Arc<Faulty>,
+    pub(crate) database: Database,
+}
+
+/// What goes wrong with one charge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Stands still before the provider books the charge, until [`Faulty::go_on`].
+    HoldBefore,
+    /// Stands still after it booked it.
+    HoldAfter,
+    PanicBefore,
+    PanicAfter,
+}
+
+/// The test provider, with one fault for the next charge.
+#[derive(Debug)]
+pub(crate) struct Faulty {
+    inner: TestProvider,
+    fault: Mutex<Option<Fault>>,
+    /// Tells that the fault has struck.
+    pub(crate) struck: Notify,
+    /// Ends a hold.
+    pub(crate) go_on: Notify,
+}
+
+impl Faulty {
+    pub(crate) fn next(&self, fault: Fault) {
+        *self.fault.lock().unwrap() = Some(fault);
+    }
+
+    async fn strike(&self, fault: Option<Fault>, hold: Fault, panic: Fault) {
+        if fault == Some(hold) {
+            self.struck.notify_one();
+            self.go_on.notified().await;
+        }
+        assert_ne!(fault, Some(panic), "as the test asked for");
+    }
+}
+
+impl PaymentProvider for Faulty {
+    fn method<'a>(&'a self, token: &'a MethodToken) -> provider::Answer<'a, Option<PaymentMethod>> {
+        self.inner.method(token)
+    }
+
+    fn charge<'a>(&'a self, request: &'a ChargeRequest) -> provider::Answer<'a, Charge> {
+        Box::pin(async move {
+            let fault = self.fault.lock().unwrap().take();
+            self.strike(fault, Fault::HoldBefore, Fault::PanicBefore).await;
+            let charge: Result<Charge, ProviderError> = self.inner.charge(request).await;
+            self.strike(fault, Fault::HoldAfter, Fault::PanicAfter).await;
+            charge
+        })
+    }
+}
+
+impl App {
+    pub(crate) async fn new() -> Self {
+        Self::with_deadline(Duration::from_secs(60)).await
+    }
+
+    pub(crate) async fn with_deadline(provider_deadline: Duration) -> Self {
+        let clock = Clock::fixed("2026-01-01T00:00:00Z".parse().unwrap());
+        let database = Database::new(&["PaymentTable", "OrderTable"]).await;
+        let payments = PaymentStore::new(database.table("PaymentTable"));
+        let orders = OrderStore::new(database.table("OrderTable"));
+        let provider = Arc::new(Faulty {
+            inner: TestProvider::new(payments.table()),
+            fault: Mutex::new(None),
+            struck: Notify::new(),
+            go_on: Notify::new(),
+        });
+        let service =
+            Service { verifier: issuer().verifier(&clock), tables: vec![payments.table(), orders.table()] };
+        let state = State {
+            payments,
+            orders,
+            provider: Arc::clone(&provider) as Arc<dyn PaymentProvider>,
+            provider_deadline,
+            clock,
+            ids: Generator::system(),
+        };
+        Self { router: crate::router(state.clone(), service), state, provider, database }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.state.clock.now()
+    }
+
+    /// Lets every lease run out.
+    pub(crate) fn outlive_leases(&self) {
+        self.state.clock.advance(SignedDuration::from_secs(16));
+    }
+
+    pub(crate) fn token(&self) -> String {
+        issuer().token(USER, self.now())
+    }
+
+    /// An order of `USER` that awaits payment of 50.97 EUR.
+    pub(crate) async fn order(&self) -> Order {
+        self.order_of(USER).await
+    }
+
+    pub(crate) async fn order_of(&self, user_id: Uuid) -> Order {
+        let price = |amount| json!({"amount": amount, "currency": "EUR"});
+        let order: Order = serde_json::from_value(json!({
+            "id": self.state.ids.uuid(self.now()), "user_id": user_id, "status": "PENDING_PAYMENT",
+            "lines": [{"product_id": "mug", "name": "Mug", "quantity": 3, "price": price(1699), "total": price(5097)}],
+            "total": price(5097), "created_at": self.now(),
+            "history": [{"status": "PENDING_PAYMENT", "at": self.now(), "by": "customer"}],
+        }))
+        .unwrap();
+        let mut transaction = self.state.payments.transaction();
+        for write in self.state.orders.place_writes(&order).unwrap() {
+            transaction.add(write);
+        }
+        transaction.run().await.unwrap();
+        order
+    }
+
+    /// Cancels the order as its owner would; whether that was possible.
+    pub(crate) async fn cancel(&self, order: &Order) -> bool {
+        let mut transaction = Transaction::new(self.state.orders.client());
+        for write in self.state.orders.cancel_writes(order, self.now()).unwrap() {
+            transaction.add(write);
+        }
+        transaction.run().await.is_ok()
+    }
+
+    pub(crate) async fn pay(&self, body: &Value) -> Answer {
+        call(Method::POST, "/pay").token(&self.token()).json(body).send(&self.router).await
+    }
+
+    /// Pays `order` with a card.
+    pub(crate) async fn pay_with(&self, order: &Order, card: &str) -> Answer {
+        self.pay(&json!({"order_id": order.id, "payment_method": card})).await
+    }
+
+    /// Pays `order` in a function that is killed when `fault` strikes.
+    pub(crate) async fn die(&self, order: &Order, card: &str, fault: Fault) {
+        self.provider.next(fault);
+        tokio::select! {
+            answer = self.pay_with(order, card) => panic!("the fault did not strike: {answer:?}"),
+            () = self.provider.struck.notified() => {}
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        call(Method::GET, path).token(&self.token()).send(&self.router).await
+    }
+
+    pub(crate) async fn read(&self, order: &Order) -> Order {
+        self.state.orders.get(order.user_id, order.id).await.unwrap().unwrap()
+    }
+
+    /// The amounts that the provider charged.
+    pub(crate) async fn charges(&self) -> Vec<u64> {
+        let items: Vec<Value> = self.database.items("PaymentTable").await;
+        items
+            .iter()
+            .filter(|item| item["sk"] == "CHARGE" && item["declined"].is_null())
+            .map(|item| item["amount"]["amount"].as_u64().unwrap())
+            .collect()
+    }
+
+    pub(crate) async fn payments(&self) -> Vec<Payment> {
+        self.state.payments.page(USER, &PageQuery::default()).await.unwrap().items
+    }
+
+    /// However it came about: one charge of the order's total, one payment that succeeded and is named by the order,
+    /// the order paid once and no longer open, nothing left in flight.
+    pub(crate) async fn assert_paid_once(&self, order: &Order) {
+        assert_eq!(self.charges().await, [order.total.amount]);
+        let order = self.read(order).await;
+        assert_eq!(order.status, Status::Paid);
+        let states: Vec<Status> = order.history.iter().map(|entry| entry.status).collect();
+        assert_eq!(states, [Status::PendingPayment, Status::Paid]);
+        let payments = self.payments().await;
+        let succeeded: Vec<Uuid> = payments
+            .iter()
+            .filter(|payment| matches!(payment.progress, Progress::Succeeded { .. }))
+            .map(|payment| payment.id)
+            .collect();
+        assert_eq!(Some(succeeded), order.payment_id.map(|id| vec![id]));
+        assert_eq!(self.state.orders.newest_open(USER).await.unwrap(), None);
+        self.outlive_leases();
+        assert_eq!(self.state.payments.abandoned(self.now(), 100).await.unwrap(), []);
+    }
+}
