@@ -142,6 +142,17 @@ pub enum Transition {
     Deliver,
 }
 
+/// What the shop does with a paid order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fulfilment {
+    /// Puts it in a parcel.
+    Pack,
+    /// Gives it to a carrier.
+    Ship(Shipment),
+    /// The carrier has brought it.
+    Deliver,
+}
+
 /// Why an order cannot move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Illegal {
@@ -226,6 +237,17 @@ impl Transition {
     }
 }
 
+impl Fulfilment {
+    /// The move.
+    pub fn transition(&self) -> Transition {
+        match self {
+            Self::Pack => Transition::Pack,
+            Self::Ship(_) => Transition::Ship,
+            Self::Deliver => Transition::Deliver,
+        }
+    }
+}
+
 impl Order {
     /// The order of all that is in `cart`, at the prices of `products`.
     pub fn place(
@@ -298,6 +320,15 @@ impl Order {
         self.status = to;
         self.history.push(transition.entry(at));
         Ok(self)
+    }
+
+    /// The order after a step of the shop's.
+    pub fn fulfilled(self, step: &Fulfilment, at: Timestamp) -> Result<Self, Illegal> {
+        let mut order = self.moved(step.transition(), at)?;
+        if let Fulfilment::Ship(shipment) = step {
+            order.shipment = Some(shipment.clone());
+        }
+        Ok(order)
     }
 }
 

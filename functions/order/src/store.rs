@@ -18,7 +18,7 @@ use shared::db::{DbError, Key, Table, Transaction, TransactionError};
 use shared::page::{Page, PageQuery};
 use uuid::Uuid;
 
-use crate::model::{Order, Shipment, Status, Transition};
+use crate::model::{Fulfilment, Order, Status, Transition};
 
 pub(crate) const ORDER: &str = "ORDER#";
 const OPEN: &str = "OPEN#";
@@ -210,28 +210,6 @@ impl OrderStore {
 
     fn close_write(&self, order: &Order) -> Result<TransactWriteItem, DbError> {
         self.table.delete_write(&open_key(order.user_id, order.id), |delete| delete)
-    }
-}
-
-/// What the shop does with a paid order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fulfilment {
-    /// Puts it in a parcel.
-    Pack,
-    /// Gives it to a carrier.
-    Ship(Shipment),
-    /// The carrier has brought it.
-    Deliver,
-}
-
-impl Fulfilment {
-    /// The move.
-    pub fn transition(&self) -> Transition {
-        match self {
-            Self::Pack => Transition::Pack,
-            Self::Ship(_) => Transition::Ship,
-            Self::Deliver => Transition::Deliver,
-        }
     }
 }
 

@@ -1,0 +1,46 @@
+//! An order as clients see it.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use shared::money::Money;
+use user::model::Label;
+use uuid::Uuid;
+
+use crate::model::{HistoryEntry, Line, Order, Shipment, Status};
+
+/// An order without what is only for us: whose it is (the caller's), and which payment is under way.
+#[derive(Debug, Serialize)]
+pub(crate) struct OrderView {
+    id: Uuid,
+    status: Status,
+    lines: Vec<Line>,
+    total: Money,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shipping_address: Option<Label>,
+    payment_in_progress: bool,
+    /// The payment that paid it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shipment: Option<Shipment>,
+    created_at: Timestamp,
+    history: Vec<HistoryEntry>,
+}
+
+impl From<Order> for OrderView {
+    fn from(order: Order) -> Self {
+        let payment_in_progress = order.payment_in_progress();
+        Self {
+            id: order.id,
+            status: order.status,
+            lines: order.lines,
+            total: order.total,
+            shipping_address: order.shipping_address,
+            payment_in_progress,
+            payment_id: order.payment_id.filter(|_| !payment_in_progress),
+            shipment: order.shipment,
+            created_at: order.created_at,
+            history: order.history,
+        }
+    }
+}
