@@ -8,6 +8,7 @@
 //! A library, so that the end-to-end tests start the very same system on free ports.
 
 mod ambient;
+pub mod delivery;
 pub mod emulator;
 pub mod gateway;
 pub mod guard;

@@ -74,13 +74,13 @@ fn senders(template: &Template) -> impl Iterator<Item = &str> {
 }
 
 /// AWS's JSON protocols, spoken to an emulator, which does not check signatures.
-struct Wire {
+pub(crate) struct Wire {
     client: Client,
     endpoint: String,
 }
 
 impl Wire {
-    fn new(endpoint: &str) -> Result<Self> {
+    pub(crate) fn new(endpoint: &str) -> Result<Self> {
         let client = Client::builder().no_proxy().build().context("cannot make an HTTP client")?;
         Ok(Self { client, endpoint: endpoint.to_owned() })
     }
@@ -94,7 +94,7 @@ impl Wire {
         }
     }
 
-    async fn call(&self, service: &str, target: &str, body: &Value) -> Result<Value> {
+    pub(crate) async fn call(&self, service: &str, target: &str, body: &Value) -> Result<Value> {
         match self.send(service, target, body).await? {
             Ok(answer) => Ok(answer),
             Err(error) => bail!("{target} failed: {error}"),

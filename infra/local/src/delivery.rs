@@ -1,0 +1,125 @@
+//! Delivers stream records and schedules to the functions, as event source mappings and `EventBridge` do on AWS.
+//!
+//! The emulator's own event source mappings ignore `batchItemFailures`, and know nothing of functions that
+//! `cargo lambda watch` runs.
+
+mod aws;
+mod batch;
+mod checkpoint;
+mod dead_letter;
+mod feed;
+mod filter;
+mod schedule;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use template::{StartingPosition, StreamMapping, Template};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::invoke::Functions;
+use aws::Aws;
+use feed::Feed;
+pub use filter::Filter;
+pub use schedule::Timer;
+
+/// What is delivered, from where and to where.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The streams, each with the function that it feeds.
+    pub mappings: Vec<Mapping>,
+    /// The schedules, each with the function that it invokes.
+    pub schedules: Vec<Timer>,
+    /// Where the emulator answers, such as `http://127.0.0.1:4566`.
+    pub emulator_url: String,
+    /// Where `cargo lambda watch` answers, such as `http://127.0.0.1:9000`.
+    pub watch_url: String,
+    /// Where to remember what was delivered. Whoever deletes the emulator's state deletes this too.
+    pub state_dir: PathBuf,
+}
+
+/// A stream and the function that it feeds.
+#[derive(Debug, Clone)]
+pub struct Mapping {
+    /// The function's name.
+    pub function: String,
+    /// How long the function may take.
+    pub timeout: Duration,
+    /// A record is delivered when any of these matches, or when there are none.
+    pub filters: Vec<Filter>,
+    /// Everything else that the template says.
+    pub settings: StreamMapping,
+}
+
+impl Mapping {
+    /// What to call it in logs and file names.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.function, self.settings.id)
+    }
+}
+
+impl Delivery {
+    /// Everything that the template declares. An error names a filter or schedule that this tool does not understand.
+    pub fn new(template: &Template, emulator_url: &str, watch_url: &str, state_dir: &Path) -> Result<Self> {
+        let mut mappings = Vec::new();
+        let mut schedules = Vec::new();
+        for function in template.functions() {
+            for settings in function.streams.iter().filter(|stream| stream.enabled) {
+                ensure!(
+                    settings.starting_position == StartingPosition::TrimHorizon,
+                    "infra/local starts streams at TRIM_HORIZON only, see stream {} of {}",
+                    settings.id,
+                    function.name
+                );
+                let filters = settings.filters.iter().map(Filter::parse).collect::<Result<_>>();
+                mappings.push(Mapping {
+                    function: function.name.clone(),
+                    timeout: function.timeout,
+                    filters: filters
+                        .with_context(|| format!("stream {} of {}", settings.id, function.name))?,
+                    settings: settings.clone(),
+                });
+            }
+            for schedule in function.schedules.iter().filter(|schedule| schedule.enabled) {
+                schedules.push(Timer::new(function, schedule)?);
+            }
+        }
+        Ok(Self {
+            mappings,
+            schedules,
+            emulator_url: emulator_url.to_owned(),
+            watch_url: watch_url.to_owned(),
+            state_dir: state_dir.to_owned(),
+        })
+    }
+}
+
+/// Delivers until `shutdown`; then writes down what is not delivered yet, so that the next run delivers it.
+///
+/// The emulator forgets its stream records when it ends: stop the functions first, then this, and the emulator last.
+pub async fn run(delivery: Delivery, shutdown: impl Future<Output = ()> + Send) -> Result<()> {
+    let functions = Functions::new(&delivery.watch_url)?;
+    let aws = Arc::new(Aws::new(&delivery.emulator_url, functions.clone())?);
+    let (stop, stopped) = watch::channel(false);
+    let mut feeds = JoinSet::new();
+    for mapping in delivery.mappings {
+        let file = delivery.state_dir.join(format!("{}.json", mapping.name()));
+        let feed = Feed::new(aws.clone(), mapping, file)?;
+        feeds.spawn(feed.run(stopped.clone()));
+    }
+    let mut timers = JoinSet::new();
+    for timer in delivery.schedules {
+        timers.spawn(timer.run(functions.clone()));
+    }
+    shutdown.await;
+    timers.shutdown().await;
+    stop.send_replace(true);
+    while let Some(ended) = feeds.join_next().await {
+        ended.context("a delivery panicked")??;
+    }
+    Ok(())
+}
