@@ -1,4 +1,5 @@
 //! The running system, started once as `cargo local` starts it, on free ports and with its own keys and data.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
 mod bad_tokens;

@@ -39,7 +39,19 @@ impl Issuer {
     /// # Panics
     /// When the key cannot be made.
     pub fn generate() -> Self {
-        let pair = KeyPair::generate(KeySize::Rsa2048).expect("a key pair");
+        Self::of(&KeyPair::generate(KeySize::Rsa2048).expect("a key pair"))
+    }
+
+    /// The issuer that signs with this private key, PKCS#8 PEM.
+    ///
+    /// # Panics
+    /// When it is not one.
+    pub fn from_pem(private: &str) -> Self {
+        let der = pem::parse(private).expect("a PEM file");
+        Self::of(&KeyPair::from_pkcs8(der.contents()).expect("an RSA key in PKCS#8"))
+    }
+
+    fn of(pair: &KeyPair) -> Self {
         let pkcs8: Pkcs8V1Der<'_> = pair.as_der().expect("PKCS#8");
         let private_pem = pem::encode(&pem::Pem::new("PRIVATE KEY", pkcs8.as_ref()));
         let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().expect("SPKI");

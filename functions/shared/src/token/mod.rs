@@ -3,6 +3,8 @@
 mod caller;
 mod claims;
 mod keys;
+#[cfg(test)]
+mod tests;
 mod verifier;
 
 pub use caller::Caller;

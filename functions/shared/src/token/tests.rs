@@ -1,0 +1,193 @@
+//! The verifier: what it accepts, what it refuses, and how it keeps its keys.
+
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_secretsmanager::config::{
+    BehaviorVersion, Config, Credentials, HttpClient, Region, RuntimeComponents,
+};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_types::body::SdkBody;
+use http::HeaderValue;
+use jiff::{SignedDuration, Timestamp};
+use jsonwebtoken::Algorithm;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{Audience, KeySet, PublishedKey, Refused, VerificationKeys, Verifier};
+use crate::clock::Clock;
+use crate::config::Env;
+use crate::testing::{Issuer, issuer};
+
+fn now() -> Timestamp {
+    "2026-01-01T00:00:00Z".parse().unwrap()
+}
+
+fn verifier_of(keys: Vec<PublishedKey>) -> Verifier {
+    let document = VerificationKeys { keys, ..issuer().verification_keys() };
+    Verifier::fixed(KeySet::new(document).unwrap(), Clock::fixed(now()))
+}
+
+#[tokio::test]
+async fn a_good_token_names_its_caller() {
+    let clock = Clock::fixed(now());
+    let verifier = issuer().verifier(&clock);
+    let claims = issuer().claims(Uuid::from_u128(7), "mahindra", now());
+    let mut many = claims.clone();
+    many.aud = Audience::Many(vec!["https://other.example".to_owned(), crate::testing::AUDIENCE.to_owned()]);
+    for claims in [claims, many] {
+        let accepted = verifier.verify(&issuer().sign(&issuer().header(), &claims)).await.unwrap();
+        assert_eq!(accepted, claims);
+    }
+    let mut header = issuer().header();
+    header.typ = Some("application/AT+JWT".to_owned());
+    let token = issuer().sign(&header, &issuer().claims(Uuid::nil(), "a", now()));
+    verifier.verify(&token).await.unwrap();
+    clock.advance(SignedDuration::from_secs(899));
+    verifier.verify(&token).await.unwrap();
+    clock.advance(SignedDuration::from_secs(1));
+    assert_eq!(verifier.verify(&token).await.unwrap_err(), Refused::Expired);
+}
+
+#[tokio::test]
+async fn every_attack_is_refused() {
+    let verifier = issuer().verifier(&Clock::fixed(now()));
+    for (what, header) in issuer().bad_authorizations(Uuid::from_u128(7), now()) {
+        let header = HeaderValue::try_from(header).unwrap();
+        let problem = verifier.authenticate(&header).await.expect_err(what);
+        assert_eq!(problem.status(), http::StatusCode::UNAUTHORIZED, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn any_flipped_bit_of_the_signed_part_or_the_signature_is_refused() {
+    let verifier = issuer().verifier(&Clock::fixed(now()));
+    let token = issuer().token(Uuid::from_u128(7), now());
+    for position in 0..token.len() {
+        let mut bytes = token.clone().into_bytes();
+        bytes[position] ^= 1;
+        let Ok(flipped) = String::from_utf8(bytes) else { continue };
+        verifier.verify(&flipped).await.expect_err(&flipped);
+    }
+}
+
+#[tokio::test]
+async fn the_key_decides_the_algorithm() {
+    let ps256 = PublishedKey { alg: "PS256".to_owned(), ..issuer().public().clone() };
+    let verifier = verifier_of(vec![ps256]);
+    let claims = issuer().claims(Uuid::nil(), "a", now());
+    let mut header = issuer().header();
+    let rs256 = issuer().sign(&header, &claims);
+    assert_eq!(verifier.verify(&rs256).await.unwrap_err(), Refused::Algorithm);
+    header.alg = Algorithm::PS256;
+    verifier.verify(&issuer().sign(&header, &claims)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_retired_key_verifies_until_its_end() {
+    let token = issuer().token(Uuid::nil(), now());
+    let retired = |not_after| PublishedKey { not_after: Some(not_after), ..issuer().public().clone() };
+    verifier_of(vec![retired(now())]).verify(&token).await.unwrap();
+    let past = now() - SignedDuration::from_secs(1);
+    assert_eq!(verifier_of(vec![retired(past)]).verify(&token).await.unwrap_err(), Refused::RetiredKey);
+}
+
+/// A Secrets Manager whose one secret a test sets; `None` is an outage.
+#[derive(Debug, Clone, Default)]
+struct Secret(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    keys: Option<VerificationKeys>,
+    reads: u32,
+}
+
+impl Secret {
+    fn set(&self, keys: Option<VerificationKeys>) {
+        self.0.lock().unwrap().keys = keys;
+    }
+
+    fn reads(&self) -> u32 {
+        self.0.lock().unwrap().reads
+    }
+
+    async fn verifier(&self, clock: &Clock) -> Verifier {
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::from_static("eu-west-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .http_client(self.clone())
+            .build();
+        let env = Env::of([("VERIFICATION_KEYS_SECRET", "keys")]);
+        let client = aws_sdk_secretsmanager::Client::from_conf(config);
+        Verifier::load(&env, client, clock.clone()).await.unwrap()
+    }
+}
+
+impl HttpClient for Secret {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Secret {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        let mut state = self.0.lock().unwrap();
+        state.reads += 1;
+        let (status, body) = match &state.keys {
+            Some(keys) => (200, json!({"SecretString": serde_json::to_string(keys).unwrap()})),
+            None => (400, json!({"__type": "AccessDeniedException"})),
+        };
+        let body = SdkBody::from(body.to_string());
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(status.try_into().unwrap(), body)))
+    }
+}
+
+#[tokio::test]
+async fn a_new_key_is_found_when_its_first_token_comes_and_strange_ids_do_not_flood_the_secret() {
+    let (clock, secret, next) = (Clock::fixed(now()), Secret::default(), Issuer::generate());
+    secret.set(Some(issuer().verification_keys()));
+    let verifier = secret.verifier(&clock).await;
+    assert_eq!(secret.reads(), 1);
+
+    let mut keys = issuer().verification_keys();
+    keys.keys.push(next.public().clone());
+    secret.set(Some(keys));
+    let token = next.token(Uuid::nil(), now());
+    assert_eq!(verifier.verify(&token).await.unwrap_err(), Refused::UnknownKey, "read a moment ago");
+    clock.advance(SignedDuration::from_secs(10));
+    verifier.verify(&token).await.unwrap();
+    assert_eq!(secret.reads(), 2);
+
+    let stranger = Issuer::generate().token(Uuid::nil(), now());
+    for _ in 0..100 {
+        assert_eq!(verifier.verify(&stranger).await.unwrap_err(), Refused::UnknownKey);
+    }
+    assert_eq!(secret.reads(), 2);
+}
+
+#[tokio::test]
+async fn an_outage_of_the_secret_keeps_the_good_keys() {
+    let (clock, secret) = (Clock::fixed(now()), Secret::default());
+    secret.set(Some(issuer().verification_keys()));
+    let verifier = secret.verifier(&clock).await;
+    secret.set(None);
+    for _ in 0..3 {
+        clock.advance(SignedDuration::from_mins(5));
+        verifier.verify(&issuer().token(Uuid::nil(), clock.now())).await.unwrap();
+    }
+    assert_eq!(secret.reads(), 4, "it was asked every five minutes");
+}
+
+#[tokio::test]
+async fn a_removed_key_is_forgotten_within_five_minutes() {
+    let (clock, secret, other) = (Clock::fixed(now()), Secret::default(), Issuer::generate());
+    secret.set(Some(issuer().verification_keys()));
+    let verifier = secret.verifier(&clock).await;
+    secret.set(Some(VerificationKeys { keys: vec![other.public().clone()], ..issuer().verification_keys() }));
+    clock.advance(SignedDuration::from_mins(5));
+    let token = issuer().token(Uuid::nil(), clock.now());
+    assert_eq!(verifier.verify(&token).await.unwrap_err(), Refused::UnknownKey);
+}
