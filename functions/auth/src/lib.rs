@@ -1,1 +1,197 @@
-//! Placeholder.
+//! Auth: who somebody is. Owns the accounts (user name, password hash, roles), and is the only one that signs access
+//! tokens; every other service verifies them by the keys that Auth publishes.
+
+pub mod bootstrap;
+pub mod keys;
+pub mod model;
+mod passwords;
+mod routes;
+mod signing;
+pub mod store;
+
+#[cfg(test)]
+mod testing;
+
+use std::sync::Arc;
+
+use axum::Router;
+use shared::aws::Aws;
+use shared::clock::Clock;
+use shared::config::{ConfigError, Env};
+use shared::db::Table;
+use shared::id::Generator;
+use shared::routes::{Access, Routes, Service};
+use shared::run::Failure;
+use shared::token::Verifier;
+use user::store::UserStore;
+
+use passwords::Passwords;
+use routes::{health, jwks, login, openid_configuration, register};
+use signing::Signer;
+use store::AuthStore;
+
+/// What the handlers work with.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// This service's table.
+    pub accounts: AuthStore,
+    /// User's table: a registration writes the profile too.
+    pub users: UserStore,
+    /// The keys that tokens are verified by, with their issuer and audience.
+    pub verifier: Arc<Verifier>,
+    /// Time.
+    pub clock: Clock,
+    /// Ids and salts.
+    pub ids: Generator,
+    signer: Arc<Signer>,
+    passwords: Passwords,
+    demo_login: bool,
+}
+
+impl State {
+    /// The state of a running function: the tables that `AUTH_TABLE` and `USER_TABLE` name, and the keys in the secrets
+    /// that `SIGNING_KEY_SECRET` and `VERIFICATION_KEYS_SECRET` name.
+    pub async fn new(env: &Env, aws: &Aws) -> Result<Self, Failure> {
+        let demo_login = demo_login(env, aws)?;
+        let table = |name| Ok::<_, ConfigError>(Table::new(aws.dynamodb(), env.required(name)?));
+        let (accounts, users) = (table("AUTH_TABLE")?, table("USER_TABLE")?);
+        let clock = Clock::system();
+        let verifier = Verifier::load(env, aws.secrets_manager(), clock.clone()).await?;
+        let verifier = Arc::new(verifier);
+        let signer = Signer::load(env, aws.secrets_manager(), Arc::clone(&verifier), clock.clone()).await?;
+        Ok(Self {
+            accounts: AuthStore::new(accounts),
+            users: UserStore::new(users),
+            verifier,
+            clock,
+            ids: Generator::system(),
+            signer: Arc::new(signer),
+            passwords: Passwords::default(),
+            demo_login,
+        })
+    }
+}
+
+/// Whether demo users may log in without a password: `DEMO_LOGIN`, and only where no AWS is in reach.
+fn demo_login(env: &Env, aws: &Aws) -> Result<bool, ConfigError> {
+    let invalid =
+        |reason: &str| ConfigError::Invalid { name: "DEMO_LOGIN".to_owned(), reason: reason.to_owned() };
+    match env.optional("DEMO_LOGIN") {
+        None | Some("disabled") => Ok(false),
+        Some("enabled") if aws.endpoint_is_loopback() => Ok(true),
+        Some("enabled") => {
+            Err(invalid("`enabled` is for the local run, whose AWS endpoint is on loopback; this one is not"))
+        }
+        Some(_) => Err(invalid("it must be `enabled` or `disabled`")),
+    }
+}
+
+/// The front door.
+pub fn routes() -> Routes<State> {
+    Routes::new("auth")
+        .post("/register", Access::Public, register::post)
+        .post("/login", Access::Public, login::post)
+        .get("/.well-known/jwks.json", Access::Public, jwks::get)
+        .get("/.well-known/openid-configuration", Access::Public, openid_configuration::get)
+        .get("/health", Access::Public, health::get)
+}
+
+/// The function's router.
+pub fn router(state: State, service: Service) -> Router {
+    routes().into_router(state, service)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Mutex;
+
+    use http::StatusCode;
+    use serde_json::json;
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+    use crate::testing::{App, FakeAws, PASSWORD, aws_env};
+
+    #[test]
+    fn the_demo_login_is_for_loopback_only_and_off_unless_asked_for() {
+        let local = "http://127.0.0.1:4566";
+        for (setting, endpoint, outcome) in [
+            (None, Some(local), Ok(false)),
+            (Some("disabled"), Some(local), Ok(false)),
+            (Some("disabled"), None, Ok(false)),
+            (Some("enabled"), Some(local), Ok(true)),
+            (Some("enabled"), None, Err("DEMO_LOGIN")),
+            (Some("enabled"), Some("https://dynamodb.eu-west-1.amazonaws.com"), Err("DEMO_LOGIN")),
+            (Some("true"), Some(local), Err("DEMO_LOGIN")),
+        ] {
+            let mut vars = Vec::new();
+            vars.extend(setting.map(|value| ("DEMO_LOGIN", value)));
+            vars.extend(endpoint.map(|value| ("AWS_ENDPOINT_URL", value)));
+            let env = aws_env(vars);
+            let is = demo_login(&env, &Aws::new(&env).unwrap());
+            match outcome {
+                Ok(enabled) => assert_eq!(is.unwrap(), enabled, "{setting:?} {endpoint:?}"),
+                Err(name) => assert!(is.unwrap_err().to_string().contains(name), "{setting:?} {endpoint:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_function_with_the_demo_login_does_not_start_against_aws() {
+        let fake = FakeAws::with_good_keys().await;
+        let env = fake.env([("DEMO_LOGIN", "enabled")]);
+        State::new(&env, &Aws::new(&env).unwrap()).await.unwrap();
+
+        let env = fake.env([
+            ("DEMO_LOGIN", "enabled"),
+            ("AWS_ENDPOINT_URL_DYNAMODB", "https://dynamodb.eu-west-1.amazonaws.com"),
+        ]);
+        let error = State::new(&env, &Aws::new(&env).unwrap()).await.unwrap_err();
+        assert!(error.to_string().contains("DEMO_LOGIN"), "{error}");
+    }
+    /// A log in memory.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl MakeWriter<'_> for Log {
+        type Writer = Self;
+
+        fn make_writer(&self) -> Self {
+            self.clone()
+        }
+    }
+
+    #[tokio::test]
+    async fn the_log_holds_no_password_no_email_and_no_token() {
+        let app = App::new().await;
+        let log = Log::default();
+        let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).finish();
+        let logging = tracing::subscriber::set_default(subscriber);
+        app.register("alice").await;
+        let bad = json!({"username": "alice", "password": "secret7", "email": "someone@example.com"});
+        let _refused = app.post("/register", &bad).await.expect(StatusCode::BAD_REQUEST);
+        let wrong = json!({"username": "alice", "password": "secret7!"});
+        let _refused = app.post("/login", &wrong).await.expect(StatusCode::UNAUTHORIZED);
+        let right = json!({"username": "alice", "password": PASSWORD});
+        let token = app.post("/login", &right).await.expect(StatusCode::OK).json["access_token"].to_string();
+        drop(logging);
+
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(log.matches("answered").count(), 4, "{log}");
+        for secret in [PASSWORD, "secret7", "someone@example.com", "argon2id", token.trim_matches('"')] {
+            assert!(!log.contains(secret), "{secret} in {log}");
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! Makes the first key pairs when the stack is created: the CloudFormation custom resource `KeyPair`.
+//!
+//! CloudFormation invokes the function with a request and waits until an answer is put to the request's `ResponseURL`.
+//! <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html>
+//!
+//! Running it twice is running it once. The verification keys are written first and the signing keys last, so that a run
+//! that ends in between leaves no signing keys, and the next one starts over; no token exists by then. Signing keys that
+//! are there stay, unread: this function may write private keys but not read them.
+
+use std::time::Duration;
+
+use aws_lc_rs::error::Unspecified;
+use aws_sdk_secretsmanager::Client;
+use aws_smithy_http_client::Connector;
+use aws_smithy_runtime_api::client::http::HttpConnector as _;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::http::HttpError;
+use aws_smithy_types::body::SdkBody;
+use http::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use shared::config::{ConfigError, Env};
+use shared::problem::Chain;
+use shared::token::{InvalidKeys, KeySet, VerificationKeys};
+use tokio::time::timeout;
+
+use crate::keys::{SigningKey, SigningSecret};
+
+/// How much of an error CloudFormation gets to see, in characters; its limit is 4096 bytes for the whole answer.
+const MAX_REASON: usize = 1000;
+/// How long the answer may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What CloudFormation asks for.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Event {
+    request_type: String,
+    #[serde(rename = "ResponseURL")]
+    response_url: String,
+    stack_id: String,
+    request_id: String,
+    logical_resource_id: String,
+    physical_resource_id: Option<String>,
+    /// Looked at only where the request is not a deletion.
+    #[serde(default)]
+    resource_properties: Value,
+}
+
+/// What the template says about the keys.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Properties {
+    issuer: String,
+    audience: String,
+}
+
+/// The custom resource.
+#[derive(Debug)]
+pub struct Bootstrap {
+    secrets: Client,
+    answers: Connector,
+    signing_secret: String,
+    verification_secret: String,
+}
+
+/// CloudFormation could not be answered; Lambda runs the function again.
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerError {
+    /// `ResponseURL` is none.
+    #[error("ResponseURL is not a URL")]
+    Url(#[source] HttpError),
+    /// The answer did not arrive.
+    #[error("the answer to CloudFormation did not arrive")]
+    Lost(#[source] ConnectorError),
+    /// The answer did not arrive in time.
+    #[error("the answer to CloudFormation takes too long")]
+    Late,
+    /// The answer was refused.
+    #[error("the answer to CloudFormation was refused with status {0}")]
+    Refused(u16),
+}
+
+/// The keys could not be made; goes to CloudFormation as the reason.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error("RequestType is not Create, Update or Delete")]
+    RequestType,
+    #[error("ResourceProperties need Issuer and Audience")]
+    Properties,
+    #[error("cannot {action} secret {name}")]
+    Secret { action: &'static str, name: String, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("cannot make verification keys")]
+    Keys(#[from] InvalidKeys),
+    #[error("cannot generate a key pair")]
+    Generate(#[from] Unspecified),
+    #[error("cannot encode the keys")]
+    Encode(#[from] serde_json::Error),
+}
+
+impl Bootstrap {
+    /// Works on the secrets that `SIGNING_KEY_SECRET` and `VERIFICATION_KEYS_SECRET` name; answers through `answers`.
+    pub fn new(env: &Env, secrets: Client, answers: Connector) -> Result<Self, ConfigError> {
+        Ok(Self {
+            secrets,
+            answers,
+            signing_secret: env.required("SIGNING_KEY_SECRET")?.to_owned(),
+            verification_secret: env.required("VERIFICATION_KEYS_SECRET")?.to_owned(),
+        })
+    }
+
+    /// Does what the request asks for and answers it, whatever comes of it.
+    pub async fn handle(&self, event: &Event) -> Result<(), AnswerError> {
+        let outcome = self.act(event).await;
+        let (status, reason) = match &outcome {
+            Ok(()) => ("SUCCESS", String::new()),
+            Err(error) => {
+                tracing::error!(error = %Chain(error), "the keys were not made");
+                ("FAILED", Chain(error).to_string().chars().take(MAX_REASON).collect())
+            }
+        };
+        let answer = json!({
+            "Status": status,
+            "Reason": reason,
+            // Another id would be another resource: CloudFormation would delete the first.
+            "PhysicalResourceId": event.physical_resource_id.as_ref().unwrap_or(&event.logical_resource_id),
+            "StackId": event.stack_id,
+            "RequestId": event.request_id,
+            "LogicalResourceId": event.logical_resource_id,
+        });
+        self.answer(&event.response_url, &answer).await
+    }
+
+    async fn act(&self, event: &Event) -> Result<(), Failed> {
+        match event.request_type.as_str() {
+            "Create" | "Update" => {
+                let properties = Properties::deserialize(&event.resource_properties);
+                self.ensure_keys(properties.map_err(|_| Failed::Properties)?).await
+            }
+            // The secrets are resources of the stack: CloudFormation deletes them.
+            "Delete" => Ok(()),
+            _ => Err(Failed::RequestType),
+        }
+    }
+
+    async fn ensure_keys(&self, Properties { issuer, audience }: Properties) -> Result<(), Failed> {
+        if self.has_signing_keys().await? {
+            let mut document = self.verification_keys().await?;
+            if document.issuer == issuer && document.audience == audience {
+                return Ok(());
+            }
+            (document.issuer, document.audience) = (issuer, audience);
+            return self.put_verification_keys(document).await;
+        }
+        let ((current_key, current), (next_key, next)) = (SigningKey::generate()?, SigningKey::generate()?);
+        let keys = vec![current_key.public().clone(), next_key.public().clone()];
+        self.put_verification_keys(VerificationKeys { issuer, audience, keys }).await?;
+        let secret = SigningSecret { current, next: Some(next) };
+        self.put(&self.signing_secret, serde_json::to_string(&secret)?).await
+    }
+
+    async fn has_signing_keys(&self) -> Result<bool, Failed> {
+        let describe = self.secrets.describe_secret().secret_id(&self.signing_secret);
+        let secret =
+            describe.send().await.map_err(|error| failed("describe", &self.signing_secret, error))?;
+        let stages = secret.version_ids_to_stages().into_iter().flat_map(|versions| versions.values());
+        Ok(stages.flatten().any(|stage| stage == "AWSCURRENT"))
+    }
+
+    async fn verification_keys(&self) -> Result<VerificationKeys, Failed> {
+        let get = self.secrets.get_secret_value().secret_id(&self.verification_secret);
+        let secret = get.send().await.map_err(|error| failed("read", &self.verification_secret, error))?;
+        Ok(KeySet::parse(secret.secret_string().unwrap_or_default())?.document().clone())
+    }
+
+    async fn put_verification_keys(&self, document: VerificationKeys) -> Result<(), Failed> {
+        // What is written must be readable: no service starts without it.
+        let keys = KeySet::new(document)?;
+        self.put(&self.verification_secret, serde_json::to_string(keys.document())?).await
+    }
+
+    async fn put(&self, name: &str, content: String) -> Result<(), Failed> {
+        let put = self.secrets.put_secret_value().secret_id(name).secret_string(content);
+        put.send().await.map_err(|error| failed("write", name, error))?;
+        Ok(())
+    }
+
+    /// Puts the answer to the presigned URL: without a content type, which is not in its signature.
+    async fn answer(&self, url: &str, answer: &Value) -> Result<(), AnswerError> {
+        let mut request = HttpRequest::new(SdkBody::from(answer.to_string()));
+        request
+            .set_method(Method::PUT.as_str())
+            .and_then(|()| request.set_uri(url))
+            .map_err(AnswerError::Url)?;
+        let response = timeout(PATIENCE, self.answers.call(request)).await.map_err(|_| AnswerError::Late)?;
+        let status = response.map_err(AnswerError::Lost)?.status();
+        if status.is_success() { Ok(()) } else { Err(AnswerError::Refused(status.as_u16())) }
+    }
+}
+
+fn failed(action: &'static str, name: &str, error: impl std::error::Error + Send + Sync + 'static) -> Failed {
+    Failed::Secret { action, name: name.to_owned(), source: error.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::aws::Aws;
+
+    use super::*;
+    use crate::State;
+    use crate::testing::{FakeAws, SIGNING, VERIFICATION};
+
+    const API: &str = "https://api.example.com";
+
+    fn request(fake: &FakeAws, kind: &str, issuer: &str) -> Value {
+        json!({
+            "RequestType": kind,
+            "ResponseURL": fake.response_url(),
+            "StackId": "arn:stack",
+            "RequestId": "42",
+            "ResourceType": "Custom::KeyPair",
+            "LogicalResourceId": "KeyPair",
+            "ResourceProperties": {"ServiceToken": "arn", "ServiceTimeout": "120", "Issuer": issuer, "Audience": issuer},
+        })
+    }
+
+    /// The answer to `request`, without its content type.
+    async fn run(fake: &FakeAws, request: Value) -> Value {
+        let env = fake.env([]);
+        let secrets = Aws::new(&env).unwrap().secrets_manager();
+        let bootstrap = Bootstrap::new(&env, secrets, Connector::builder().build_http()).unwrap();
+        bootstrap.handle(&serde_json::from_value(request).unwrap()).await.unwrap();
+        let (headers, answer) = fake.answer();
+        assert!(headers.get("content-type").is_none_or(http::HeaderValue::is_empty), "{headers:?}");
+        assert!(headers.contains_key("content-length"), "S3 takes no chunked upload");
+        assert_eq!((&answer["StackId"], &answer["RequestId"]), (&json!("arn:stack"), &json!("42")));
+        assert_eq!(answer["LogicalResourceId"], "KeyPair");
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_new_stack_gets_keys_that_auth_starts_with() {
+        let fake = FakeAws::new().await;
+        let answer = run(&fake, request(&fake, "Create", API)).await;
+        assert_eq!(
+            (&answer["Status"], &answer["PhysicalResourceId"]),
+            (&json!("SUCCESS"), &json!("KeyPair"))
+        );
+        // Verification keys first: what is signed can be verified at any time.
+        assert_eq!(
+            fake.calls(),
+            [
+                format!("DescribeSecret {SIGNING}"),
+                format!("PutSecretValue {VERIFICATION}"),
+                format!("PutSecretValue {SIGNING}")
+            ]
+        );
+
+        let env = fake.env([]);
+        let state = State::new(&env, &Aws::new(&env).unwrap()).await.unwrap();
+        let keys = state.verifier.keys().await;
+        assert_eq!((keys.document().issuer.as_str(), keys.document().audience.as_str()), (API, API));
+        let signing = fake.secret(SIGNING);
+        let published: Vec<_> = keys.document().keys.iter().map(|key| json!(key.kid)).collect();
+        assert_eq!(published, [signing["current"]["kid"].clone(), signing["next"]["kid"].clone()]);
+        assert_ne!(published[0], published[1]);
+        assert!(!fake.secret(VERIFICATION).to_string().contains("PRIVATE"));
+    }
+
+    #[tokio::test]
+    async fn keys_that_are_there_stay_and_are_not_read_while_the_issuer_follows_the_template() {
+        let fake = FakeAws::with_good_keys().await;
+        let (signing, verification) = (fake.secret(SIGNING), fake.secret(VERIFICATION));
+        fake.refuse(&format!("GetSecretValue {SIGNING}"));
+        let mut update = request(&fake, "Update", API);
+        update["PhysicalResourceId"] = json!("an-older-name");
+        let answer = run(&fake, update.clone()).await;
+        assert_eq!(
+            (&answer["Status"], &answer["PhysicalResourceId"]),
+            (&json!("SUCCESS"), &json!("an-older-name"))
+        );
+        let mut expected = verification;
+        (expected["issuer"], expected["audience"]) = (json!(API), json!(API));
+        assert_eq!((fake.secret(SIGNING), fake.secret(VERIFICATION)), (signing, expected));
+
+        let writes = |fake: &FakeAws| fake.calls().iter().filter(|call| call.starts_with("Put")).count();
+        assert_eq!(writes(&fake), 1);
+        run(&fake, update).await;
+        assert_eq!(writes(&fake), 1, "nothing differs, nothing is written");
+    }
+
+    #[tokio::test]
+    async fn a_run_that_ended_halfway_is_made_good_by_the_next() {
+        let fake = FakeAws::new().await;
+        fake.refuse(&format!("PutSecretValue {SIGNING}"));
+        let answer = run(&fake, request(&fake, "Create", API)).await;
+        assert_eq!(answer["Status"], "FAILED");
+        let reason = answer["Reason"].as_str().unwrap();
+        assert!(reason.contains(SIGNING) && !reason.contains("PRIVATE"), "{reason}");
+        assert!(fake.secret(SIGNING).is_null() && !fake.secret(VERIFICATION).is_null());
+
+        fake.refuse("nothing");
+        assert_eq!(run(&fake, request(&fake, "Create", API)).await["Status"], "SUCCESS");
+        let env = fake.env([]);
+        State::new(&env, &Aws::new(&env).unwrap()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn deleting_touches_nothing() {
+        let fake = FakeAws::with_good_keys().await;
+        let mut delete = request(&fake, "Delete", API);
+        delete["ResourceProperties"] = json!({});
+        assert_eq!(run(&fake, delete).await["Status"], "SUCCESS");
+        assert!(fake.calls().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_request_that_cannot_be_met_is_answered_too() {
+        let fake = FakeAws::new().await;
+        let mut without_issuer = request(&fake, "Create", API);
+        without_issuer["ResourceProperties"] = json!({"Audience": API});
+        for (request, reason) in [
+            (without_issuer, "Issuer"),
+            (request(&fake, "Create", ""), "issuer"),
+            (request(&fake, "Rename", API), "RequestType"),
+        ] {
+            let answer = run(&fake, request).await;
+            assert_eq!(answer["Status"], "FAILED");
+            assert!(answer["Reason"].as_str().unwrap().contains(reason), "{answer}");
+        }
+        assert!(fake.secret(SIGNING).is_null() && fake.secret(VERIFICATION).is_null());
+    }
+}

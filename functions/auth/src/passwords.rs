@@ -1,0 +1,129 @@
+//! Password hashing: argon2id, off the async runtime.
+
+use argon2::password_hash::phc::{self, Output, Salt};
+use argon2::password_hash::{self, PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Algorithm, Argon2, Params, Version};
+use shared::problem::Problem;
+use tokio::task::{JoinError, spawn_blocking};
+
+use crate::model::{Password, PasswordHash};
+
+/// The parameters of new hashes, as OWASP's password storage cheat sheet and ASVS 5 (appendix C) have them: 19 MiB, two
+/// passes, one lane. A hash carries its own, so these can be raised at any time.
+const PARAMS: (u32, u32, u32) = (19 * 1024, 2, 1);
+
+/// Hashes and verifies passwords.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Passwords {
+    /// The parameters of every hash that was computed: tests compare work, which is what a clock would see.
+    #[cfg(test)]
+    pub(crate) computed: std::sync::Arc<std::sync::Mutex<Vec<String>>>,
+}
+
+/// A hash could not be computed, or a stored one not read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HashingFailed {
+    #[error("argon2 failed")]
+    Argon2(#[from] password_hash::Error),
+    #[error("the hashing thread failed")]
+    Thread(#[from] JoinError),
+}
+
+impl Passwords {
+    /// The hash of a new password, with a salt that is like no other.
+    pub(crate) async fn hash(
+        &self,
+        password: Password,
+        salt: [u8; 16],
+    ) -> Result<PasswordHash, HashingFailed> {
+        let argon2 = argon2()?;
+        #[cfg(test)]
+        self.computed.lock().unwrap().push(argon2.params().to_string());
+        let hash =
+            spawn_blocking(move || argon2.hash_password_with_salt(password.as_bytes(), &salt)).await??;
+        Ok(PasswordHash(hash.to_string()))
+    }
+
+    /// Whether `password` is the one of the stored hash. Where there is none (no such user, or a demo user), the same
+    /// work is done for nothing, so that the time does not tell who exists.
+    pub(crate) async fn verify(
+        &self,
+        password: Password,
+        stored: Option<PasswordHash>,
+    ) -> Result<bool, HashingFailed> {
+        let argon2 = argon2()?;
+        let (hash, exists) = match stored {
+            Some(stored) => (phc::PasswordHash::new(&stored.0).map_err(password_hash::Error::from)?, true),
+            None => (nobodys_hash(&argon2)?, false),
+        };
+        #[cfg(test)]
+        self.computed.lock().unwrap().push(hash.params.to_string());
+        let verified = spawn_blocking(move || argon2.verify_password(password.as_bytes(), &hash)).await?;
+        match verified {
+            Ok(()) => Ok(exists),
+            Err(password_hash::Error::PasswordInvalid) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn argon2() -> Result<Argon2<'static>, password_hash::Error> {
+    let (memory, passes, lanes) = PARAMS;
+    let params = Params::new(memory, passes, lanes, Some(Params::DEFAULT_OUTPUT_LEN))?;
+    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+/// A hash with the current parameters that no known password has.
+fn nobodys_hash(argon2: &Argon2<'_>) -> Result<phc::PasswordHash, password_hash::Error> {
+    Ok(phc::PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: argon2.params().try_into()?,
+        salt: Some(Salt::new(&[0; 16])?),
+        hash: Some(Output::new(&[0; Params::DEFAULT_OUTPUT_LEN])?),
+    })
+}
+
+impl From<HashingFailed> for Problem {
+    fn from(error: HashingFailed) -> Self {
+        Self::internal(&error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password(text: &str) -> Password {
+        text.to_owned().try_into().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_hash_is_argon2id_with_its_parameters_and_opens_to_its_password_only() {
+        let passwords = Passwords::default();
+        let hash = passwords.hash(password("open sesame"), [7; 16]).await.unwrap();
+        assert!(hash.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.0);
+        assert!(passwords.verify(password("open sesame"), Some(hash.clone())).await.unwrap());
+        assert!(!passwords.verify(password("open Sesame"), Some(hash)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_hash_with_older_parameters_still_opens() {
+        let older = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 1, 1, None).unwrap());
+        let hash = older.hash_password_with_salt(b"open sesame", &[7; 16]).unwrap();
+        let stored = Some(PasswordHash(hash.to_string()));
+        assert!(Passwords::default().verify(password("open sesame"), stored).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn nobody_is_as_much_work_as_somebody() {
+        let passwords = Passwords::default();
+        let hash = passwords.hash(password("open sesame"), [7; 16]).await.unwrap();
+        let work = |stored: Option<PasswordHash>| async {
+            passwords.computed.lock().unwrap().clear();
+            assert!(!passwords.verify(password("guess"), stored).await.unwrap());
+            passwords.computed.lock().unwrap().clone()
+        };
+        assert_eq!(work(None).await, work(Some(hash)).await);
+    }
+}
