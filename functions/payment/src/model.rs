@@ -186,7 +186,6 @@ pub(crate) mod sortable {
         format!("{at:.3}")
     }
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
     pub(super) fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&text(*at))
     }

@@ -87,7 +87,7 @@ impl PaymentProvider for Faulty {
 
 impl App {
     pub(crate) async fn new() -> Self {
-        Self::with_deadline(Duration::from_secs(60)).await
+        Self::with_deadline(Duration::from_mins(1)).await
     }
 
     pub(crate) async fn with_deadline(provider_deadline: Duration) -> Self {

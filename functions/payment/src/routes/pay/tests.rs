@@ -211,7 +211,7 @@ async fn bad_requests_are_refused_and_charge_nothing() {
     assert_eq!(send("application/json", not_utf8).await.status, StatusCode::BAD_REQUEST);
     let answer = send("text/plain", good.clone().into_bytes()).await;
     assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    let oversized = [good.as_bytes(), &[b' '; 65 * 1024]].concat();
+    let oversized = [good.as_bytes(), &vec![b' '; 65 * 1024]].concat();
     assert_eq!(send("application/json", oversized).await.status, StatusCode::PAYLOAD_TOO_LARGE);
 
     for path in ["/payments/x", "/payments?limit=0", "/payments?cursor=%00", "/payments?page=2"] {
