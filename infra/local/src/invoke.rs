@@ -7,7 +7,7 @@ use reqwest::{Client, StatusCode};
 use serde_json::Value;
 
 /// On top of a function's own timeout: `cargo lambda watch` may have to start an instance first, and it starts one at a time.
-const START_UP: Duration = Duration::from_secs(5);
+const START_UP: Duration = if cfg!(test) { Duration::ZERO } else { Duration::from_secs(5) };
 
 /// The functions that one `cargo lambda watch` runs.
 #[derive(Debug, Clone)]
@@ -59,7 +59,8 @@ impl Functions {
             if error.is_timeout() {
                 Failure::TimedOut(patience)
             } else {
-                Failure::Unreachable(error.without_url().to_string())
+                // With its causes: reqwest's own message does not say why.
+                Failure::Unreachable(format!("{:#}", anyhow::Error::from(error.without_url())))
             }
         };
         let answer = self.client.post(url).timeout(patience).json(event).send().await.map_err(failed)?;

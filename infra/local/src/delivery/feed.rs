@@ -202,8 +202,8 @@ impl<W: World> Feed<W> {
         let (mapping, records, failures) = (self.mapping.name(), batch.records.len(), batch.failures);
         match (&answer, verdict) {
             (_, Verdict::Handled) => debug!(mapping, records, "delivered"),
-            (Err(failure), _) => warn!(mapping, records, failures, error = %failure, "will be tried again"),
-            (Ok(_), _) => warn!(mapping, records, failures, "records failed, will be tried again"),
+            (Err(failure), _) => warn!(mapping, records, failures, error = %failure, "a delivery failed"),
+            (Ok(_), _) => warn!(mapping, records, failures, "the function reports records that failed"),
         }
         let pause = batch::settle(&mut self.shards[index].queue, settings, verdict, answer.is_err());
         self.save()?;

@@ -13,8 +13,8 @@ use reqwest::Url;
 use serde_json::{Value, json};
 use template::ACCOUNT;
 
-/// Concern the connection, not the request (RFC 9110 §7.6.1); set by the gateway itself.
-const NOT_FORWARDED: [&str; 10] = [
+/// Concern the connection, not the request (RFC 9110 §7.6.1); cookies have a place of their own.
+const NOT_FORWARDED: [&str; 8] = [
     "connection",
     "cookie",
     "keep-alive",
@@ -23,8 +23,6 @@ const NOT_FORWARDED: [&str; 10] = [
     "trailer",
     "transfer-encoding",
     "upgrade",
-    "x-forwarded-for",
-    "x-forwarded-proto",
 ];
 
 /// The event for a request; `None` when host and path make no URL, which API Gateway never lets through either (the
@@ -105,7 +103,9 @@ fn headers(headers: &HeaderMap, peer: IpAddr) -> BTreeMap<String, String> {
     let forwarded = headers.iter().filter(|(name, _)| !NOT_FORWARDED.contains(&name.as_str()));
     let value = |bytes| String::from_utf8_lossy(bytes).into_owned();
     let mut joined = joined(forwarded.map(|(name, text)| (name.to_string(), value(text.as_bytes()))));
-    joined.insert("x-forwarded-for".to_owned(), peer.to_string());
+    // As on AWS, what the caller claims comes first: only the last address can be believed.
+    let claimed = joined.get("x-forwarded-for").map(|claimed| format!("{claimed}, "));
+    joined.insert("x-forwarded-for".to_owned(), format!("{}{peer}", claimed.unwrap_or_default()));
     joined.insert("x-forwarded-proto".to_owned(), "http".to_owned());
     joined
 }

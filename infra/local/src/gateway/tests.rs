@@ -13,6 +13,8 @@ use tokio::task::AbortHandle;
 
 use super::*;
 
+const AMPLE: Duration = Duration::from_mins(1);
+
 /// A gateway on a free port, whose function answers every event with the same.
 struct Local {
     address: SocketAddr,
@@ -42,20 +44,16 @@ impl Local {
         let watch_listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let watch_url = format!("http://{}", watch_listener.local_addr().unwrap());
         let watch = tokio::spawn(async move { axum::serve(watch_listener, watch).await.unwrap() });
-        let mut local = Self::in_front_of(&watch_url).await;
+        let mut local = Self::in_front_of(&watch_url, AMPLE).await;
         local.tasks.push(watch.abort_handle());
         local.events = events;
         local
     }
 
-    async fn in_front_of(watch_url: &str) -> Self {
+    async fn in_front_of(watch_url: &str, timeout: Duration) -> Self {
         let listeners = listen(0).await.unwrap();
         let address = listeners[0].local_addr().unwrap();
-        let target = Target {
-            function: "auth".to_owned(),
-            watch_url: watch_url.to_owned(),
-            timeout: Duration::from_secs(10),
-        };
+        let target = Target { function: "auth".to_owned(), watch_url: watch_url.to_owned(), timeout };
         let gateway = tokio::spawn(serve(listeners, target, pending()));
         Self { address, events: Arc::default(), tasks: vec![gateway.abort_handle()] }
     }
@@ -104,6 +102,7 @@ async fn a_request_becomes_the_event_that_aws_makes() {
         .header("X-Twice", "2")
         .header("Cookie", "a=1; b=2")
         .header("User-Agent", "curl")
+        .header("X-Forwarded-For", "10.0.0.1")
         .header("X-Forwarded-Proto", "not a scheme")
         .header("Content-Type", "application/json; charset=utf-8")
         .body("{\"a\":1}");
@@ -140,7 +139,7 @@ async fn a_request_becomes_the_event_that_aws_makes() {
                 "content-type": "application/json; charset=utf-8",
                 "host": local.address.to_string(),
                 "user-agent": "curl",
-                "x-forwarded-for": "127.0.0.1",
+                "x-forwarded-for": "10.0.0.1, 127.0.0.1",
                 "x-forwarded-proto": "http",
                 "x-twice": "1,2",
             },
@@ -253,15 +252,19 @@ async fn a_failing_function_is_a_502_that_says_why() {
 
 #[tokio::test]
 async fn a_function_that_does_not_answer_in_time_is_a_504() {
-    // What watch itself says when it runs with a timeout.
-    let local = Local::answering(StatusCode::REQUEST_TIMEOUT, Value::Null).await;
-    assert_eq!(problem(reqwest::get(local.url("/")).await.unwrap()).await["status"], 504);
+    // Connections are accepted and never answered, as watch does when a function's process died.
+    let hung = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let watch_url = format!("http://{}", hung.local_addr().unwrap());
+    let local = Local::in_front_of(&watch_url, Duration::from_millis(20)).await;
+    let problem = problem(reqwest::get(local.url("/")).await.unwrap()).await;
+    assert_eq!(problem["status"], 504);
+    assert!(problem["detail"].as_str().unwrap().contains("crashed"), "{problem}");
 }
 
 #[tokio::test]
 async fn no_functions_running_is_a_503() {
     let unused = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
-    let local = Local::in_front_of(&format!("http://{unused}")).await;
+    let local = Local::in_front_of(&format!("http://{unused}"), AMPLE).await;
     let problem = problem(reqwest::get(local.url("/")).await.unwrap()).await;
     assert_eq!(problem["status"], 503);
     assert!(problem["detail"].as_str().unwrap().contains("cargo lambda watch does not answer"));

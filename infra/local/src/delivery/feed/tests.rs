@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use anyhow::bail;
 use jiff::Timestamp;
 use template::{StartingPosition, StreamMapping};
-use tokio::sync::Notify;
 
 use super::*;
 use crate::delivery::Filter;
@@ -34,7 +33,7 @@ struct Inner {
     letters: Mutex<Vec<(String, Value)>>,
     events: Mutex<Vec<Value>>,
     /// Told when the feed has nothing left to do.
-    idle: Notify,
+    idle: watch::Sender<()>,
 }
 
 impl World for Fake {
@@ -95,7 +94,7 @@ impl World for Fake {
 
     async fn pause(&self, duration: Duration) {
         if duration == POLL || *self.0.down.lock().unwrap() {
-            self.0.idle.notify_one();
+            self.0.idle.send_replace(());
         }
         tokio::task::yield_now().await;
     }
@@ -174,9 +173,10 @@ impl Setup {
     /// Runs a feed until it has nothing to do (or cannot reach the worker), stops it, and returns what it delivered.
     async fn run(&self) -> Vec<Vec<u64>> {
         let feed = Feed::new(self.world.clone(), self.mapping.clone(), self.file.clone()).unwrap();
+        let mut idle = self.world.0.idle.subscribe();
         let (stop, stopped) = watch::channel(false);
         let feed = tokio::spawn(feed.run(stopped));
-        self.world.0.idle.notified().await;
+        idle.changed().await.unwrap();
         stop.send_replace(true);
         feed.await.unwrap().unwrap();
         std::mem::take(&mut self.world.0.deliveries.lock().unwrap())
