@@ -1,1 +1,107 @@
+use super::*;
 
+const STATUSES: [Status; 6] = [
+    Status::PendingPayment,
+    Status::Paid,
+    Status::Packed,
+    Status::Shipped,
+    Status::Delivered,
+    Status::Cancelled,
+];
+
+fn now() -> Timestamp {
+    "2026-01-01T00:00:00Z".parse().unwrap()
+}
+
+fn product(id: &str, amount: u64, currency: &str) -> Product {
+    Product {
+        id: id.to_owned().try_into().unwrap(),
+        name: id.to_owned().try_into().unwrap(),
+        description: None,
+        price: Money::new(amount, currency.parse().unwrap()),
+        stock: 99,
+    }
+}
+
+fn place(products: &[Product]) -> Result<Order, Unplaceable> {
+    let cart = Cart { version: 1, lines: products.iter().map(|product| (product.id.clone(), 3)).collect() };
+    let products = products.iter().map(|product| (product.id.clone(), product.clone())).collect();
+    Order::place(Uuid::nil(), Uuid::nil(), &cart, &products, None, now())
+}
+
+#[test]
+fn these_moves_are_legal_and_no_others() {
+    use Status::{Cancelled, Delivered, Packed, Paid, PendingPayment, Shipped};
+    use Transition::{Cancel, Deliver, Pack, Pay, Ship};
+    let legal = [
+        (PendingPayment, Pay, Paid),
+        (PendingPayment, Cancel, Cancelled),
+        (Paid, Pack, Packed),
+        (Packed, Ship, Shipped),
+        (Shipped, Deliver, Delivered),
+    ];
+    for from in STATUSES {
+        for transition in [Pay, Cancel, Pack, Ship, Deliver] {
+            let mut order = place(&[product("tea", 1, "EUR")]).unwrap();
+            order.status = from;
+            let to = legal.iter().find(|(a, b, _)| (*a, *b) == (from, transition)).map(|(_, _, to)| *to);
+            match (order.moved(transition, now()), to) {
+                (Ok(moved), Some(to)) => {
+                    assert_eq!(moved.status, to);
+                    assert_eq!(moved.history.last().unwrap().status, to);
+                }
+                (Err(illegal), None) => {
+                    assert_eq!(illegal, Illegal::State { from, to: transition.to() });
+                }
+                (outcome, _) => panic!("{from} {transition:?}: {outcome:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn while_a_payment_is_under_way_only_it_moves_the_order() {
+    let mut order = place(&[product("tea", 1, "EUR")]).unwrap();
+    order.payment_id = Some(Uuid::nil());
+    let refused = order.clone().moved(Transition::Cancel, now()).unwrap_err();
+    assert_eq!(refused, Illegal::PaymentInProgress { to: Status::Cancelled });
+    order.moved(Transition::Pay, now()).unwrap();
+}
+
+#[test]
+fn a_state_reads_the_same_everywhere() {
+    for status in STATUSES {
+        assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
+    }
+}
+
+#[test]
+fn sums_are_checked() {
+    let order = place(&[product("cup", 100, "EUR"), product("tea", 7, "EUR")]).unwrap();
+    assert_eq!(order.total.amount, 321);
+    let half = u64::MAX / 6 + 1;
+    for products in [
+        vec![product("tea", u64::MAX / 2, "EUR")],
+        vec![product("cup", half, "EUR"), product("tea", half, "EUR")],
+    ] {
+        assert_eq!(place(&products), Err(Unplaceable::Overflow));
+    }
+    let mixed = [product("cup", 1, "EUR"), product("tea", 1, "USD")];
+    assert_eq!(place(&mixed), Err(Unplaceable::MixedCurrencies));
+    assert_eq!(place(&[]), Err(Unplaceable::Empty));
+}
+
+#[test]
+fn estimates_are_days_or_times() {
+    let read = |text: &str| serde_json::from_value::<Estimate>(text.into());
+    for (text, written) in [
+        ("2026-01-31", "2026-01-31"),
+        ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00Z"),
+        ("2026-01-31T12:00:00+02:00", "2026-01-31T10:00:00Z"),
+    ] {
+        assert_eq!(serde_json::to_value(read(text).unwrap()).unwrap(), written);
+    }
+    for bad in ["", "soon", "2026-02-30", "2026-01-31T12:00:00", "31.01.2026", "2026-01-31T25:00:00Z"] {
+        read(bad).unwrap_err();
+    }
+}
