@@ -3,6 +3,7 @@
 use serde::Serialize;
 use shared::run::Failure;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use crate::State;
 use crate::model::{Payment, Progress};
@@ -41,7 +42,7 @@ pub async fn run(state: &State) -> Result<Counts, Failure> {
     let mut tasks = JoinSet::new();
     for payment in state.payments.abandoned(state.clock.now(), BATCH).await? {
         let state = state.clone();
-        tasks.spawn(async move { reconcile(&state, payment).await });
+        tasks.spawn(async move { reconcile(&state, payment).await }.in_current_span());
     }
     let mut counts = Counts::default();
     while let Some(outcome) = tasks.join_next().await {

@@ -4,18 +4,19 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use http::Method;
+use cart::store::CartStore;
+use http::{Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use order::model::{Order, Status};
 use order::store::OrderStore;
 use serde_json::{Value, json};
 use shared::clock::Clock;
-use shared::db::Transaction;
 use shared::id::Generator;
 use shared::page::PageQuery;
 use shared::routes::Service;
 use shared::testing::{Answer, Database, call, issuer};
 use tokio::sync::Notify;
+use user::store::UserStore;
 use uuid::Uuid;
 
 use crate::State;
@@ -28,6 +29,8 @@ pub(crate) const STRANGER: Uuid = Uuid::from_u128(2);
 
 pub(crate) struct App {
     pub(crate) router: Router,
+    /// The neighbour that cancels orders.
+    orders: Router,
     pub(crate) state: State,
     pub(crate) provider: Arc<Faulty>,
     pub(crate) database: Database,
@@ -92,7 +95,7 @@ impl App {
 
     pub(crate) async fn with_deadline(provider_deadline: Duration) -> Self {
         let clock = Clock::fixed("2026-01-01T00:00:00Z".parse().unwrap());
-        let database = Database::new(&["PaymentTable", "OrderTable"]).await;
+        let database = Database::new(&["PaymentTable", "OrderTable", "CartTable", "UserTable"]).await;
         let payments = PaymentStore::new(database.table("PaymentTable"));
         let orders = OrderStore::new(database.table("OrderTable"));
         let provider = Arc::new(Faulty {
@@ -103,6 +106,16 @@ impl App {
         });
         let service =
             Service { verifier: issuer().verifier(&clock), tables: vec![payments.table(), orders.table()] };
+        let order_state = order::State {
+            orders: orders.clone(),
+            carts: CartStore::new(database.table("CartTable")),
+            users: UserStore::new(database.table("UserTable")),
+            clock: clock.clone(),
+            ids: Generator::system(),
+        };
+        let mug =
+            json!({"id": "mug", "name": "Mug", "price": {"amount": 1699, "currency": "EUR"}, "stock": 7});
+        order_state.carts.put_product(&serde_json::from_value(mug).unwrap()).await.unwrap();
         let state = State {
             payments,
             orders,
@@ -111,7 +124,13 @@ impl App {
             clock,
             ids: Generator::system(),
         };
-        Self { router: crate::router(state.clone(), service), state, provider, database }
+        Self {
+            router: crate::router(state.clone(), service.clone()),
+            orders: order::router(order_state, service),
+            state,
+            provider,
+            database,
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -151,11 +170,10 @@ impl App {
 
     /// Cancels the order as its owner would; whether that was possible.
     pub(crate) async fn cancel(&self, order: &Order) -> bool {
-        let mut transaction = Transaction::new(self.state.orders.client());
-        for write in self.state.orders.cancel_writes(order, self.now()).unwrap() {
-            transaction.add(write);
-        }
-        transaction.run().await.is_ok()
+        let path = format!("/orders/{}/cancel", order.id);
+        let answer = call(Method::POST, &path).token(&self.token()).send(&self.orders).await;
+        assert!([StatusCode::OK, StatusCode::CONFLICT].contains(&answer.status), "{answer:?}");
+        answer.status == StatusCode::OK
     }
 
     pub(crate) async fn pay(&self, body: &Value) -> Answer {
