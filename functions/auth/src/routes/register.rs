@@ -67,7 +67,10 @@ pub(crate) async fn post(
     let account = transaction.add(app.accounts.create_write(&account)?);
     transaction.add(app.users.create_write(&profile)?);
     match transaction.run().await {
-        Ok(()) => Ok((StatusCode::CREATED, Json(Registered { user_id, username, created_at: now }))),
+        Ok(()) => {
+            tracing::info!(%user_id, "registered");
+            Ok((StatusCode::CREATED, Json(Registered { user_id, username, created_at: now })))
+        }
         Err(TransactionError::Cancelled(cancelled)) if cancelled.failed(account) => Err(taken()),
         Err(error) => Err(error.into()),
     }
@@ -189,7 +192,7 @@ mod tests {
             let mut body = body();
             body.as_object_mut().unwrap().remove(field);
             let answer = app.post("/register", &body).await.expect(StatusCode::BAD_REQUEST);
-            assert!(answer.json["detail"].as_str().unwrap().contains(field));
+            assert!(answer.json["detail"].as_str().unwrap().contains(field), "{field}: {}", answer.json);
         }
         assert!(app.passwords.computed.lock().unwrap().is_empty());
         for table in ["AuthTable", "UserTable"] {
