@@ -131,13 +131,15 @@ impl AnalyticsStore {
                 .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
                 .expression_attribute_values(":pk", AttributeValue::S(partition(day)))
                 .expression_attribute_values(":prefix", AttributeValue::S(COUNTER.to_owned()))
+                .consistent_read(true)
                 .set_exclusive_start_key(start);
             let output = query.send().await?;
             for item in output.items.unwrap_or_default() {
                 let CounterItem { sk, value } = from_item(item)?;
-                match sk.strip_prefix(COUNTER).and_then(Counter::parse) {
-                    Some(counter) => sums.add(counter, value),
-                    None => tracing::warn!(sk, "a counter of unknown meaning is left out"),
+                if let Some(counter) = sk.strip_prefix(COUNTER).and_then(Counter::parse) {
+                    sums.add(counter, value);
+                } else {
+                    tracing::warn!(sk, "a counter of unknown meaning is left out");
                 }
             }
             start = output.last_evaluated_key;

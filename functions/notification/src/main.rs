@@ -1,0 +1,15 @@
+//! The Lambda function `notification`.
+
+use std::process::ExitCode;
+
+use shared::aws::Aws;
+use shared::routes::Service;
+
+fn main() -> ExitCode {
+    shared::run::start(|env| async move {
+        let aws = Aws::new(&env)?;
+        let state = notification::State::new(&env, &aws)?;
+        let service = Service::load(&env, &aws, [state.notifications.table()]).await?;
+        shared::run::http(notification::router(state, service)).await
+    })
+}

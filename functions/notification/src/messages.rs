@@ -1,0 +1,183 @@
+//! What the messages say.
+
+use std::fmt::Write as _;
+
+use order::model::Order;
+use shared::money::{Currency, Money};
+
+use crate::model::EventKind;
+
+/// A message in all its forms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The e-mail's subject.
+    pub subject: String,
+    /// The e-mail as plain text.
+    pub text: String,
+    /// The e-mail as HTML.
+    pub html: String,
+    /// The SMS.
+    pub sms: String,
+}
+
+/// The message that tells `name` of `event`.
+pub fn compose(event: EventKind, order: &Order, name: &str) -> Message {
+    let id = order.id;
+    let (subject, body) = match event {
+        EventKind::OrderPlaced => (
+            format!("We have your order {id}"),
+            format!("Thank you for your order {id}. We send it as soon as it is paid."),
+        ),
+        EventKind::OrderPaid => (
+            format!("Your order {id} is paid"),
+            format!("We have received {} for your order {id}.", amount(order.total)),
+        ),
+        EventKind::OrderShipped => (format!("Your order {id} is on its way"), shipped(order)),
+        EventKind::OrderDelivered => (
+            format!("Your order {id} has arrived"),
+            format!("Your order {id} was delivered. We hope that you like it."),
+        ),
+        EventKind::OrderCancelled => {
+            (format!("Your order {id} is cancelled"), format!("Your order {id} was cancelled."))
+        }
+    };
+    let sms = match event {
+        EventKind::OrderShipped => body.clone(),
+        _ => format!("{subject}."),
+    };
+    Message { text: text(order, name, &body), html: html(order, name, &body), subject, sms }
+}
+
+fn shipped(order: &Order) -> String {
+    let carrier = order.shipment.as_ref().map_or_else(String::new, |shipment| {
+        format!(" with {}, tracking number {}", shipment.carrier.as_str(), shipment.tracking_number.as_str())
+    });
+    format!("Your order {} is on its way{carrier}.", order.id)
+}
+
+fn text(order: &Order, name: &str, body: &str) -> String {
+    let mut text = format!("Hello {name},\n\n{body}\n\n");
+    for line in &order.lines {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{} × {}: {}", line.quantity, line.name.as_str(), amount(line.total));
+    }
+    let _ = writeln!(text, "Total: {}", amount(order.total));
+    text
+}
+
+fn html(order: &Order, name: &str, body: &str) -> String {
+    let mut rows = String::new();
+    for line in &order.lines {
+        let _ = write!(
+            rows,
+            "<tr><td>{} × {}</td><td>{}</td></tr>",
+            line.quantity,
+            escape(line.name.as_str()),
+            escape(&amount(line.total))
+        );
+    }
+    format!(
+        "<!doctype html><html lang=\"en\"><body><p>Hello {},</p><p>{}</p><table>{rows}<tr><td>Total</td><td>{}</td></tr></table></body></html>",
+        escape(name),
+        escape(body),
+        escape(&amount(order.total))
+    )
+}
+
+/// Text as HTML, safe between tags and in quoted attributes.
+fn escape(text: &str) -> String {
+    let mut html = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            '\'' => html.push_str("&#39;"),
+            other => html.push(other),
+        }
+    }
+    html
+}
+
+/// An amount as people write it: `19.99 EUR`, `500 JPY`.
+fn amount(money: Money) -> String {
+    let decimals = decimals(money.currency);
+    let digits = format!("{:0width$}", money.amount, width = decimals + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - decimals);
+    let point = if decimals == 0 { "" } else { "." };
+    format!("{whole}{point}{fraction} {}", money.currency)
+}
+
+/// How many decimals a currency's minor unit stands for (ISO 4217, table A.1).
+fn decimals(currency: Currency) -> usize {
+    match currency.as_str() {
+        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "UYI"
+        | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
+        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
+        "CLF" | "UYW" => 4,
+        _ => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::order;
+
+    const ALL: [EventKind; 5] = [
+        EventKind::OrderPlaced,
+        EventKind::OrderPaid,
+        EventKind::OrderShipped,
+        EventKind::OrderDelivered,
+        EventKind::OrderCancelled,
+    ];
+
+    #[test]
+    fn amounts_have_the_decimals_of_their_currency() {
+        for (value, currency, expected) in [
+            (1999, "EUR", "19.99 EUR"),
+            (5, "USD", "0.05 USD"),
+            (500, "JPY", "500 JPY"),
+            (1, "KWD", "0.001 KWD"),
+            (u64::MAX, "EUR", "184467440737095516.15 EUR"),
+        ] {
+            assert_eq!(amount(Money::new(value, currency.parse().unwrap())), expected);
+        }
+    }
+
+    #[test]
+    fn every_message_says_which_order_it_is_about() {
+        let order = order();
+        for event in ALL {
+            let message = compose(event, &order, "Ann");
+            for form in [&message.subject, &message.text, &message.html, &message.sms] {
+                assert!(form.contains(&order.id.to_string()), "{event:?}: {form}");
+            }
+            assert!(message.text.contains("Hello Ann"));
+            assert!(message.text.contains("2 × Espresso: 19.98 EUR"), "{}", message.text);
+            assert!(!message.subject.contains('\n') && message.sms.len() <= 160, "{event:?}");
+        }
+    }
+
+    #[test]
+    fn a_shipped_order_can_be_tracked() {
+        let mut order = order();
+        order.shipment = serde_json::from_str(r#"{"carrier":"DHL","tracking_number":"JJD<1>"}"#).unwrap();
+        let message = compose(EventKind::OrderShipped, &order, "Ann");
+        assert!(message.sms.ends_with("with DHL, tracking number JJD<1>."), "{}", message.sms);
+        assert!(message.html.contains("with DHL, tracking number JJD&lt;1&gt;."), "{}", message.html);
+    }
+
+    #[test]
+    fn what_people_typed_is_text_in_the_html() {
+        let mut order = order();
+        order.lines[0].name = "\"><img src=x onerror='a()'>&".to_owned().try_into().unwrap();
+        for event in ALL {
+            let html = compose(event, &order, "<script>alert(1)</script>").html;
+            assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{html}");
+            assert!(html.contains("&quot;&gt;&lt;img src=x onerror=&#39;a()&#39;&gt;&amp;"), "{html}");
+            assert!(!html.contains("<script") && !html.contains("<img"), "{html}");
+        }
+    }
+}

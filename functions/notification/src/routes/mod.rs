@@ -1,0 +1,4 @@
+//! One file per path.
+
+pub(crate) mod notifications;
+pub(crate) mod preferences;

@@ -1,0 +1,168 @@
+//! The service and its worker over an embedded database, with the user `mahindra`, one order, and a sender that records.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use aws_lambda_events::event::dynamodb::{Event, EventRecord};
+use axum::Router;
+use jiff::{SignedDuration, Timestamp};
+use order::model::{Actor, HistoryEntry, Line, Order, Status};
+use serde_json::Value;
+use shared::clock::Clock;
+use shared::db::Key;
+use shared::id::Generator;
+use shared::money::Money;
+use shared::routes::Service;
+use shared::stream::{handle_batch, record};
+use shared::testing::{Database, issuer};
+use user::model::{Email, Phone, Profile};
+use user::store::UserStore;
+use uuid::Uuid;
+
+use crate::State;
+use crate::messages::Message;
+use crate::sender::{SendError, Sender};
+use crate::store::NotificationStore;
+use crate::worker::Worker;
+
+const NOW: &str = "2026-01-01T00:00:00Z";
+
+/// The order's id.
+pub(crate) const ORDER_ID: &str = "01930000-0000-7000-8000-000000000007";
+
+/// A sender that keeps what it was given, or fails as told.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Recorder {
+    /// Recipient and subject of all that was sent.
+    pub(crate) sent: Arc<Mutex<Vec<(String, String)>>>,
+    /// How the next attempts fail; afterwards, all succeed.
+    pub(crate) failures: Arc<Mutex<VecDeque<SendError>>>,
+}
+
+impl Recorder {
+    async fn send(&self, to: &str, message: &Message) -> Result<String, SendError> {
+        // Lets whoever else is at work go first.
+        tokio::task::yield_now().await;
+        if let Some(failure) = self.failures.lock().unwrap().pop_front() {
+            return Err(failure);
+        }
+        let mut sent = self.sent.lock().unwrap();
+        sent.push((to.to_owned(), message.subject.clone()));
+        Ok(format!("message-{}", sent.len()))
+    }
+}
+
+impl Sender for Recorder {
+    async fn email(&self, to: &Email, message: &Message) -> Result<String, SendError> {
+        self.send(to.as_str(), message).await
+    }
+
+    async fn sms(&self, to: &Phone, message: &Message) -> Result<String, SendError> {
+        self.send(to.as_str(), message).await
+    }
+}
+
+pub(crate) struct App {
+    pub(crate) router: Router,
+    pub(crate) worker: Worker<Recorder>,
+    /// A token of `mahindra`.
+    pub(crate) token: String,
+    /// A token of someone else.
+    pub(crate) stranger: String,
+    database: Database,
+}
+
+impl App {
+    pub(crate) async fn new() -> Self {
+        let now: Timestamp = NOW.parse().unwrap();
+        let clock = Clock::fixed(now);
+        let database = Database::new(&["NotificationTable", "UserTable"]).await;
+        let notifications = NotificationStore::new(database.table("NotificationTable"));
+        let users = UserStore::new(database.table("UserTable"));
+        users.put_profile(&profile()).await.unwrap();
+        let service = Service { verifier: issuer().verifier(&clock), tables: vec![notifications.table()] };
+        let state =
+            State { notifications: notifications.clone(), clock: clock.clone(), ids: Generator::counting() };
+        Self {
+            router: crate::router(state, service),
+            worker: Worker { notifications, users, sender: Recorder::default(), clock },
+            token: issuer().token(Uuid::from_u128(1), now),
+            stranger: issuer().token(Uuid::from_u128(2), now),
+            database,
+        }
+    }
+
+    /// Invokes the worker with these records; the sequence number that it reports as failed.
+    pub(crate) async fn deliver(&self, records: Vec<EventRecord>) -> Option<String> {
+        let mut batch = Event::default();
+        batch.records = records;
+        let response = handle_batch(&batch, async |record| self.worker.process(record).await).await;
+        let mut failures = response.batch_item_failures;
+        assert!(failures.len() <= 1, "the first failure says it all");
+        failures.pop().and_then(|failure| failure.item_identifier)
+    }
+
+    /// What was sent: recipients and subjects without the order's id, in order.
+    pub(crate) fn sent(&self) -> Vec<(String, String)> {
+        let sent = self.worker.sender.sent.lock().unwrap();
+        sent.iter().map(|(to, subject)| (to.clone(), subject.replace(&format!(" {ORDER_ID}"), ""))).collect()
+    }
+
+    /// All that Notification's table holds.
+    pub(crate) async fn items(&self) -> Vec<Value> {
+        self.database.items("NotificationTable").await
+    }
+}
+
+pub(crate) fn profile() -> Profile {
+    let now: Timestamp = NOW.parse().unwrap();
+    Profile {
+        user_id: Uuid::from_u128(1),
+        username: "mahindra".to_owned().try_into().unwrap(),
+        email: "mahindra@example.com".to_owned().try_into().unwrap(),
+        phone: Some("+15551234567".to_owned().try_into().unwrap()),
+        name: None,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// The order as it was placed.
+pub(crate) fn order() -> Order {
+    let at = NOW.parse().unwrap();
+    let money = |amount| Money::new(amount, "EUR".parse().unwrap());
+    Order {
+        id: ORDER_ID.parse().unwrap(),
+        user_id: Uuid::from_u128(1),
+        status: Status::PendingPayment,
+        lines: vec![Line {
+            product_id: "espresso".to_owned().try_into().unwrap(),
+            name: "Espresso".to_owned().try_into().unwrap(),
+            quantity: 2,
+            price: money(999),
+            total: money(1998),
+        }],
+        total: money(1998),
+        shipping_address: None,
+        payment_id: None,
+        shipment: None,
+        created_at: at,
+        history: vec![HistoryEntry { status: Status::PendingPayment, at, by: Actor::Customer }],
+    }
+}
+
+/// The stream's records of the order's life: placed, then each of `states` an hour after the one before. Their sequence
+/// numbers are 100, 101 and so on.
+pub(crate) fn life(states: &[Status]) -> Vec<EventRecord> {
+    let mut order = order();
+    let key = Key::new(format!("USER#{}", order.user_id), format!("ORDER#{}", order.id));
+    let mut records = vec![record(&key, None, Some(&order), 100)];
+    for (status, number) in states.iter().zip(1_i32..) {
+        let old = order.clone();
+        let at = order.created_at + SignedDuration::from_hours(number.into());
+        order.status = *status;
+        order.history.push(HistoryEntry { status: *status, at, by: Actor::Admin });
+        records.push(record(&key, Some(&old), Some(&order), 100 + u64::from(number.unsigned_abs())));
+    }
+    records
+}

@@ -1,0 +1,235 @@
+use std::sync::Arc;
+
+use order::model::Status as OrderStatus;
+use serde_json::{Value, json};
+use shared::db::Key;
+use shared::stream::record;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use user::model::{Email, Phone};
+
+use super::*;
+use crate::testing::{App, life, profile};
+
+const EMAIL: &str = "mahindra@example.com";
+const PHONE: &str = "+15551234567";
+
+fn told(messages: &[(&str, &str)]) -> Vec<(String, String)> {
+    messages.iter().map(|(to, subject)| ((*to).to_owned(), (*subject).to_owned())).collect()
+}
+
+fn failed() -> SendError {
+    SendError::Failed("TooManyRequestsException".to_owned())
+}
+
+async fn statuses(app: &App) -> Vec<Value> {
+    app.items().await.into_iter().map(|mut item| item["status"].take()).collect()
+}
+
+#[tokio::test]
+async fn each_event_of_an_order_is_told_by_the_channels_that_are_wanted() {
+    let app = App::new().await;
+    let states = [OrderStatus::Paid, OrderStatus::Packed, OrderStatus::Shipped, OrderStatus::Delivered];
+    assert_eq!(app.deliver(life(&states)).await, None);
+    assert_eq!(
+        app.sent(),
+        told(&[
+            (EMAIL, "We have your order"),
+            (EMAIL, "Your order is paid"),
+            (EMAIL, "Your order is on its way"),
+            (PHONE, "Your order is on its way"),
+            (EMAIL, "Your order has arrived"),
+            (PHONE, "Your order has arrived"),
+        ])
+    );
+    assert_eq!(
+        statuses(&app).await,
+        [json!("SENT"), json!("SENT"), json!("SENT"), json!("SENT"), json!("SENT"), json!("SENT")]
+    );
+}
+
+#[tokio::test]
+async fn records_as_lambda_delivers_them_are_understood() {
+    let app = App::new().await;
+    let batch: aws_lambda_events::event::dynamodb::Event =
+        serde_json::from_str(include_str!("recorded.json")).unwrap();
+    assert_eq!(app.deliver(batch.records).await, None);
+    assert_eq!(app.sent(), told(&[(EMAIL, "We have your order"), (EMAIL, "Your order is paid")]));
+}
+
+#[tokio::test]
+async fn a_batch_that_comes_again_sends_nothing_again() {
+    let app = App::new().await;
+    let records = || life(&[OrderStatus::Paid, OrderStatus::Packed, OrderStatus::Shipped]);
+    app.deliver(records()).await;
+    let (sent, items) = (app.sent(), app.items().await);
+    assert_eq!(app.deliver(records()).await, None);
+    assert_eq!(app.deliver(records().into_iter().rev().collect()).await, None);
+    assert_eq!(app.deliver(records().into_iter().chain(records()).collect()).await, None);
+    assert_eq!(app.sent(), sent);
+    assert_eq!(app.items().await, items);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_same_records_in_many_workers_at_once_are_sent_once() {
+    let app = App::new().await;
+    let mut workers = JoinSet::new();
+    for _ in 0..16 {
+        let worker = app.worker.clone();
+        workers.spawn(async move {
+            for record in life(&[OrderStatus::Paid, OrderStatus::Packed, OrderStatus::Shipped]) {
+                worker.process(&record).await.unwrap();
+            }
+        });
+    }
+    workers.join_all().await;
+    let mut sent = app.sent();
+    sent.sort();
+    assert_eq!(
+        sent,
+        told(&[
+            (PHONE, "Your order is on its way"),
+            (EMAIL, "We have your order"),
+            (EMAIL, "Your order is on its way"),
+            (EMAIL, "Your order is paid"),
+        ])
+    );
+}
+
+#[tokio::test]
+async fn a_failure_of_the_provider_is_reported_and_the_retry_sends_what_is_missing_once() {
+    let app = App::new().await;
+    let records = || life(&[OrderStatus::Paid, OrderStatus::Packed, OrderStatus::Shipped]);
+    app.worker.sender.failures.lock().unwrap().push_back(failed());
+    assert_eq!(app.deliver(records()).await.as_deref(), Some("100"));
+    assert_eq!(app.sent(), []);
+    assert_eq!(app.deliver(records()[..1].to_vec()).await, None);
+
+    app.worker.sender.failures.lock().unwrap().extend([failed()]);
+    assert_eq!(app.deliver(records()).await.as_deref(), Some("101"));
+    assert_eq!(app.sent(), told(&[(EMAIL, "We have your order")]), "what follows a failure waits");
+    assert_eq!(app.deliver(records()[1..3].to_vec()).await, None);
+
+    app.worker.sender.failures.lock().unwrap().extend([failed()]);
+    assert_eq!(app.deliver(records()[2..].to_vec()).await.as_deref(), Some("103"));
+    let before = told(&[
+        (EMAIL, "We have your order"),
+        (EMAIL, "Your order is paid"),
+        (PHONE, "Your order is on its way"),
+    ]);
+    assert_eq!(app.sent(), before, "one channel's trouble is not the other's");
+
+    assert_eq!(app.deliver(records()).await, None);
+    assert_eq!(app.deliver(records()).await, None);
+    let after = [before, told(&[(EMAIL, "Your order is on its way")])].concat();
+    assert_eq!(app.sent(), after);
+    let attempts: Vec<_> = app.items().await.into_iter().map(|item| item["attempts"].as_u64()).collect();
+    assert_eq!(attempts, [Some(2), Some(2), Some(2), Some(1)]);
+}
+
+#[tokio::test]
+async fn what_the_provider_rejects_is_marked_and_not_tried_again() {
+    let app = App::new().await;
+    let rejected = SendError::Rejected("MessageRejected".to_owned());
+    app.worker.sender.failures.lock().unwrap().push_back(rejected);
+    assert_eq!(app.deliver(life(&[])).await, None);
+    assert_eq!(app.deliver(life(&[])).await, None);
+    assert_eq!(app.sent(), []);
+    let item = app.items().await.remove(0);
+    assert_eq!((&item["status"], &item["reason"]), (&json!("REJECTED"), &json!("MessageRejected")));
+}
+
+#[tokio::test]
+async fn what_may_have_been_sent_is_not_sent_again() {
+    let app = App::new().await;
+    app.worker.sender.failures.lock().unwrap().push_back(SendError::Unknown("no answer in time"));
+    assert_eq!(app.deliver(life(&[])).await, None);
+    assert_eq!(app.deliver(life(&[])).await, None);
+    assert_eq!(app.sent(), []);
+    assert_eq!(statuses(&app).await, ["SENDING"]);
+}
+
+/// A sender that never comes back.
+struct Stuck(Arc<Notify>);
+
+impl Sender for Stuck {
+    async fn email(&self, _: &Email, _: &Message) -> Result<String, SendError> {
+        self.0.notify_one();
+        std::future::pending().await
+    }
+
+    async fn sms(&self, _: &Phone, _: &Message) -> Result<String, SendError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn what_a_worker_was_sending_when_it_died_is_not_sent_again() {
+    let app = App::new().await;
+    let App { worker: Worker { notifications, users, clock, .. }, .. } = &app;
+    let reached = Arc::new(Notify::new());
+    let doomed = Worker {
+        notifications: notifications.clone(),
+        users: users.clone(),
+        clock: clock.clone(),
+        sender: Stuck(Arc::clone(&reached)),
+    };
+    let records = life(&[]);
+    tokio::select! {
+        _ = doomed.process(&records[0]) => panic!("the sender never comes back"),
+        () = reached.notified() => {}
+    }
+    assert_eq!(app.deliver(records).await, None);
+    assert_eq!(app.sent(), []);
+    assert_eq!(statuses(&app).await, ["SENDING"]);
+}
+
+#[tokio::test]
+async fn only_what_the_user_wants_is_sent() {
+    let app = App::new().await;
+    let mut preferences = crate::model::Preferences::default();
+    preferences.order_placed.email = false;
+    preferences.order_paid.sms = true;
+    preferences.order_shipped.email = false;
+    let (user_id, now) = (profile().user_id, app.worker.clock.now());
+    app.worker.notifications.put_preferences(user_id, preferences, now).await.unwrap();
+    app.deliver(life(&[OrderStatus::Paid, OrderStatus::Packed, OrderStatus::Shipped])).await;
+    assert_eq!(
+        app.sent(),
+        told(&[
+            (EMAIL, "Your order is paid"),
+            (PHONE, "Your order is paid"),
+            (PHONE, "Your order is on its way")
+        ])
+    );
+}
+
+#[tokio::test]
+async fn a_user_without_a_telephone_gets_mail_only() {
+    let app = App::new().await;
+    app.worker.users.put_profile(&Profile { phone: None, ..profile() }).await.unwrap();
+    assert_eq!(app.deliver(life(&[OrderStatus::Shipped])).await, None);
+    assert_eq!(app.sent(), told(&[(EMAIL, "We have your order"), (EMAIL, "Your order is on its way")]));
+}
+
+#[tokio::test]
+async fn a_user_without_a_profile_holds_nobody_up() {
+    let app = App::new().await;
+    let stranger = Key::new("USER#x", "ORDER#x");
+    let mut order = crate::testing::order();
+    order.user_id = uuid::Uuid::from_u128(2);
+    let mut records = vec![record(&stranger, None, Some(&order), 99)];
+    records.extend(life(&[]));
+    assert_eq!(app.deliver(records).await, None);
+    assert_eq!(app.sent(), told(&[(EMAIL, "We have your order")]));
+}
+
+#[tokio::test]
+async fn a_record_that_is_no_order_is_reported_and_the_ones_before_it_are_sent() {
+    let app = App::new().await;
+    let poison = record(&Key::new("USER#x", "ORDER#x"), None, Some(&json!({ "status": "?" })), 555);
+    let mut records = life(&[OrderStatus::Paid]);
+    records.insert(1, poison);
+    assert_eq!(app.deliver(records).await.as_deref(), Some("555"));
+    assert_eq!(app.sent(), told(&[(EMAIL, "We have your order")]));
+}
