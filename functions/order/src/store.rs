@@ -131,7 +131,7 @@ impl OrderStore {
                 .expression_attribute_names("#status", "status")
                 .expression_attribute_names("#payment_id", "payment_id")
                 .expression_attribute_values(":pending", text(Status::PendingPayment.as_str()))
-                .expression_attribute_values(":payment_id", text(payment_id))
+                .expression_attribute_values(":payment_id", text(&payment_id))
         })
     }
 
@@ -199,7 +199,7 @@ impl OrderStore {
                 Change::Pay(payment_id) => update
                     .condition_expression("#status = :from AND #payment_id = :payment_id")
                     .expression_attribute_names("#payment_id", "payment_id")
-                    .expression_attribute_values(":payment_id", text(payment_id)),
+                    .expression_attribute_values(":payment_id", text(&payment_id)),
                 Change::Cancel => update
                     .condition_expression("#status = :from AND attribute_not_exists(#payment_id)")
                     .expression_attribute_names("#payment_id", "payment_id"),
@@ -246,7 +246,7 @@ fn owner_key(order_id: Uuid) -> Key {
     Key::new(format!("{ORDER}{order_id}"), "OWNER")
 }
 
-fn text(value: impl ToString) -> AttributeValue {
+fn text(value: &(impl ToString + ?Sized)) -> AttributeValue {
     AttributeValue::S(value.to_string())
 }
 

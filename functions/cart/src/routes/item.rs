@@ -1,5 +1,7 @@
 //! `PUT` and `DELETE /cart/items/{product_id}`.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use http::StatusCode;
 use serde::Deserialize;
@@ -65,7 +67,7 @@ pub(crate) async fn delete(
     caller: Caller,
     Path(id): Path<ProductId>,
 ) -> Result<StatusCode, Problem> {
-    let remove = |lines: &mut std::collections::BTreeMap<ProductId, u32>| {
+    let remove = |lines: &mut BTreeMap<ProductId, u32>| {
         lines.remove(&id);
     };
     app.carts.edit_lines(caller.user_id, remove).await?;

@@ -2,6 +2,8 @@
 
 mod interleave;
 
+use std::collections::BTreeMap;
+
 use axum::Router;
 use cart::model::{Product, ProductId};
 use cart::store::CartStore;
@@ -117,7 +119,7 @@ impl App {
 
     /// Puts products into the cart of the user number `number`.
     pub(crate) async fn fill_cart(&self, number: u128, items: &[(&str, u32)]) {
-        let fill = |lines: &mut std::collections::BTreeMap<_, _>| {
+        let fill = |lines: &mut BTreeMap<_, _>| {
             lines.extend(items.iter().map(|(id, quantity)| (product_id(id), *quantity)));
         };
         self.state.carts.edit_lines(user(number), fill).await.unwrap();

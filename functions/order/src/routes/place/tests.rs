@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use shared::db::TransactionError;
@@ -133,7 +135,7 @@ async fn a_stale_checkout_writes_nothing() {
             "stock" => app.sell("tea", 450, 5).await,
             // Emptied and filled again: the same content is another cart.
             _ => {
-                app.state.carts.edit_lines(user(1), std::collections::BTreeMap::clear).await.unwrap();
+                app.state.carts.edit_lines(user(1), BTreeMap::clear).await.unwrap();
                 app.fill_cart(1, &[("tea", 6), ("cup", 1)]).await;
             }
         }
