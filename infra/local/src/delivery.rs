@@ -2,6 +2,8 @@
 //!
 //! The emulator's own event source mappings ignore `batchItemFailures`, and know nothing of functions that
 //! `cargo lambda watch` runs.
+//!
+//! Unlike AWS it never waits for a batch to fill (`MaximumBatchingWindowInSeconds`), and pauses 10 s at most before a retry.
 
 mod aws;
 mod batch;
@@ -122,4 +124,47 @@ pub async fn run(delivery: Delivery, shutdown: impl Future<Output = ()> + Send) 
         ended.context("a delivery panicked")??;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn everything_that_the_template_declares_is_understood() {
+        let template = Template::load(&template::workspace_root(), &BTreeMap::new()).unwrap();
+        let delivery =
+            Delivery::new(&template, "http://emulator", "http://watch", Path::new("state")).unwrap();
+        let declared =
+            |count: fn(&template::Function) -> usize| template.functions().iter().map(count).sum::<usize>();
+        assert_eq!(delivery.mappings.len(), declared(|function| function.streams.len()));
+        assert_eq!(delivery.schedules.len(), declared(|function| function.schedules.len()));
+        assert!(delivery.mappings.iter().any(|mapping| mapping.name() == "notification-worker.Orders"));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_an_error_that_names_it() {
+        let text = |event: &str| {
+            format!(
+                "Resources: {{F: {{Type: 'AWS::Serverless::Function', Metadata: {{BuildProperties: {{Binary: worker}}}}, \
+                 Properties: {{Events: {{Mine: {event}}}}}}}, T: {{Type: 'AWS::DynamoDB::Table'}}}}"
+            )
+        };
+        let stream = "StartingPosition: TRIM_HORIZON, Stream: !GetAtt T.StreamArn";
+        for event in [
+            "{Type: Schedule, Properties: {Schedule: cron(0 2 * * ? *)}}".to_owned(),
+            "{Type: DynamoDB, Properties: {StartingPosition: LATEST, Stream: !GetAtt T.StreamArn}}"
+                .to_owned(),
+            format!(
+                "{{Type: DynamoDB, Properties: {{{stream}, FilterCriteria: {{Filters: [{{Pattern: '{{\"a\":1}}'}}]}}}}}}"
+            ),
+        ] {
+            let template = Template::parse(&text(&event), &BTreeMap::new()).unwrap();
+            let error = Delivery::new(&template, "", "", Path::new("")).expect_err(&event);
+            let error = format!("{error:#}");
+            assert!(error.contains("Mine") && error.contains("worker"), "{error}");
+        }
+    }
 }

@@ -123,9 +123,8 @@ impl Gateway {
                 Refusal::new(StatusCode::BAD_REQUEST, "the body broke off".to_owned())
             }
         })?;
-        let event = event::event(&parts, &body, peer.ip(), request_id, ambient::now()).ok_or_else(|| {
-            Refusal::new(StatusCode::BAD_REQUEST, "the host or path is not valid".to_owned())
-        })?;
+        let event = event::event(&parts, &body, peer.ip(), request_id, ambient::now())
+            .map_err(|reason| Refusal::new(StatusCode::BAD_REQUEST, reason.to_owned()))?;
         let answer = self.functions.invoke(&self.target.function, &event, self.target.timeout).await?;
         answer::response(&answer).ok_or_else(|| {
             Failure::Unreadable("not an HTTP response in API Gateway's format".to_owned()).into()

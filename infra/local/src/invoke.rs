@@ -6,8 +6,8 @@ use anyhow::Context as _;
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
 
-/// On top of a function's own timeout: `cargo lambda watch` may have to start an instance first, and it starts one at a time.
-const START_UP: Duration = if cfg!(test) { Duration::ZERO } else { Duration::from_secs(5) };
+/// On top of a function's own timeout: `cargo lambda watch` may have to start an instance first, by `cargo run`, one at a time.
+const START_UP: Duration = if cfg!(test) { Duration::ZERO } else { Duration::from_secs(10) };
 
 /// The functions that one `cargo lambda watch` runs.
 #[derive(Debug, Clone)]

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_TYPE, COOKIE, HOST, USER_AGENT};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -25,28 +25,29 @@ const NOT_FORWARDED: [&str; 8] = [
     "upgrade",
 ];
 
-/// The event for a request; `None` when host and path make no URL, which API Gateway never lets through either (the
-/// functions' runtime would panic on it).
+/// The event for a request, or why there is none: the functions' runtime would panic on a host and path that make no URL,
+/// and cannot read a header that is not ASCII.
 pub(super) fn event(
     parts: &Parts,
     body: &[u8],
     peer: IpAddr,
     request_id: &str,
     now: Timestamp,
-) -> Option<Value> {
-    let host = parts.headers.get(HOST).map_or(Some("localhost"), |host| host.to_str().ok())?;
+) -> Result<Value, &'static str> {
+    if parts.headers.values().any(|value| value.to_str().is_err()) {
+        return Err("a header is not ASCII");
+    }
+    let host = parts.headers.get(HOST).map_or("localhost", text);
     let path = parts.uri.path();
     let query = parts.uri.query().unwrap_or_default();
-    if !path.starts_with('/') || host.contains(['/', '?', '#', '@', '\\']) {
-        return None;
-    }
-    let url = Url::parse(&format!("http://{host}{path}?{query}")).ok()?;
-    let (text, is_base64) = if is_text(&parts.headers) && str::from_utf8(body).is_ok() {
+    let url = Url::parse(&format!("http://{host}{path}?{query}"));
+    let url = url.ok().filter(|_| path.starts_with('/') && !host.contains(['/', '?', '#', '@', '\\']));
+    let url = url.ok_or("the host or path is not valid")?;
+    let (content, is_base64) = if is_text(&parts.headers) && str::from_utf8(body).is_ok() {
         (String::from_utf8_lossy(body).into_owned(), false)
     } else {
         (STANDARD.encode(body), true)
     };
-    let header = |name| parts.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let mut event = json!({
         "version": "2.0",
         "routeKey": "$default",
@@ -63,7 +64,7 @@ pub(super) fn event(
                 "path": path,
                 "protocol": format!("{:?}", parts.version),
                 "sourceIp": peer,
-                "userAgent": header(USER_AGENT).unwrap_or_default(),
+                "userAgent": parts.headers.get(USER_AGENT).map_or("", text),
             },
             "requestId": request_id,
             "routeKey": "$default",
@@ -74,20 +75,11 @@ pub(super) fn event(
         "isBase64Encoded": is_base64 && !body.is_empty(),
     });
     if !body.is_empty() {
-        event["body"] = json!(text);
+        event["body"] = json!(content);
     }
-    let cookies: Vec<String> = parts
-        .headers
-        .get_all(COOKIE)
-        .iter()
-        .flat_map(|value| {
-            String::from_utf8_lossy(value.as_bytes())
-                .split(';')
-                .map(|one| one.trim().to_owned())
-                .collect::<Vec<_>>()
-        })
-        .filter(|cookie| !cookie.is_empty())
-        .collect();
+    let cookies =
+        parts.headers.get_all(COOKIE).iter().flat_map(|value| text(value).split(';').map(str::trim));
+    let cookies: Vec<_> = cookies.filter(|cookie| !cookie.is_empty()).collect();
     if !cookies.is_empty() {
         event["cookies"] = json!(cookies);
     }
@@ -95,14 +87,18 @@ pub(super) fn event(
     if !parameters.is_empty() {
         event["queryStringParameters"] = json!(parameters);
     }
-    Some(event)
+    Ok(event)
+}
+
+/// A header's value, which was found to be ASCII.
+fn text(value: &HeaderValue) -> &str {
+    value.to_str().unwrap_or_default()
 }
 
 /// Lower-case names; a repeated header's values are joined by commas.
 fn headers(headers: &HeaderMap, peer: IpAddr) -> BTreeMap<String, String> {
     let forwarded = headers.iter().filter(|(name, _)| !NOT_FORWARDED.contains(&name.as_str()));
-    let value = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    let mut joined = joined(forwarded.map(|(name, text)| (name.to_string(), value(text.as_bytes()))));
+    let mut joined = joined(forwarded.map(|(name, value)| (name.to_string(), text(value).to_owned())));
     // As on AWS, what the caller claims comes first: only the last address can be believed.
     let claimed = joined.get("x-forwarded-for").map(|claimed| format!("{claimed}, "));
     joined.insert("x-forwarded-for".to_owned(), format!("{}{peer}", claimed.unwrap_or_default()));
@@ -129,7 +125,7 @@ fn is_text(headers: &HeaderMap) -> bool {
     let Some(content_type) = headers.get(CONTENT_TYPE) else {
         return true;
     };
-    let content_type = String::from_utf8_lossy(content_type.as_bytes()).to_ascii_lowercase();
+    let content_type = text(content_type).to_ascii_lowercase();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     essence.starts_with("text/")
         || essence.ends_with("+json")

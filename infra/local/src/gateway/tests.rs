@@ -226,11 +226,12 @@ async fn a_body_over_ten_megabytes_never_reaches_the_function() {
 }
 
 #[tokio::test]
-async fn a_host_or_path_that_makes_no_url_never_reaches_the_function() {
+async fn what_the_runtime_cannot_read_never_reaches_the_function() {
     let local = Local::answering(StatusCode::OK, ok()).await;
     for request in [
         "GET / HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: evil/x?\r\nConnection: close\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ä\r\nConnection: close\r\n\r\n",
         "OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     ] {
         assert_eq!(local.raw(request).await, "HTTP/1.1 400 Bad Request", "{request}");
