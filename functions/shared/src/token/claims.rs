@@ -25,13 +25,15 @@ pub struct Claims {
     pub jti: String,
     /// The client that asked for it.
     pub client_id: String,
-    /// What it may be used for, space-separated.
+    /// What it may be used for, space-separated; optional in RFC 9068, absent means nothing in particular.
+    #[serde(default)]
     pub scope: String,
     /// The session that it belongs to.
     pub sid: Uuid,
     /// The user's name.
     pub username: String,
-    /// What the user may do beyond every customer.
+    /// What the user may do beyond every customer; absent means nothing.
+    #[serde(default)]
     pub roles: Vec<String>,
 }
 
