@@ -136,9 +136,7 @@ impl Function {
             properties: properties.clone(),
         };
         for (id, event) in value::object(properties, "Events")? {
-            function
-                .add_event(id, event)
-                .with_context(|| format!("event {id}"))?;
+            function.add_event(id, event).with_context(|| format!("event {id}"))?;
         }
         Ok(function)
     }
@@ -148,12 +146,8 @@ impl Function {
         match value::required(event, "Type")?.as_str() {
             "HttpApi" => self.routes.push(route(properties)?),
             "DynamoDB" => self.streams.push(StreamMapping::read(id, properties)?),
-            "Schedule" => self
-                .schedules
-                .push(Schedule::read(id, ScheduleKind::Rule, properties)?),
-            "ScheduleV2" => self
-                .schedules
-                .push(Schedule::read(id, ScheduleKind::Scheduler, properties)?),
+            "Schedule" => self.schedules.push(Schedule::read(id, ScheduleKind::Rule, properties)?),
+            "ScheduleV2" => self.schedules.push(Schedule::read(id, ScheduleKind::Scheduler, properties)?),
             kind => bail!("type {kind} is not understood by infra/template"),
         }
         Ok(())
@@ -161,10 +155,7 @@ impl Function {
 }
 
 fn route(properties: &Value) -> Result<(String, String)> {
-    match (
-        value::text(&properties["Method"]),
-        value::text(&properties["Path"]),
-    ) {
+    match (value::text(&properties["Method"]), value::text(&properties["Path"])) {
         (Some(method), Some(path)) => Ok((method.to_ascii_uppercase(), path)),
         (None, None) => Ok(("ANY".to_owned(), "$default".to_owned())),
         _ => bail!("needs both Method and Path, or neither"),
@@ -179,13 +170,10 @@ impl StreamMapping {
             .and_then(|(_, rest)| rest.split_once("/stream/"))
             .map(|(table, _)| table.to_owned())
             .with_context(|| format!("Stream is not the StreamArn of a table here: {stream}"))?;
-        let filters = value::list(&properties["FilterCriteria"]["Filters"])
-            .iter()
-            .map(|filter| {
-                let pattern = value::required(filter, "Pattern")?;
-                serde_json::from_str(&pattern)
-                    .with_context(|| format!("filter pattern is not JSON: {pattern}"))
-            });
+        let filters = value::list(&properties["FilterCriteria"]["Filters"]).iter().map(|filter| {
+            let pattern = value::required(filter, "Pattern")?;
+            serde_json::from_str(&pattern).with_context(|| format!("filter pattern is not JSON: {pattern}"))
+        });
         let starting_position = match value::required(properties, "StartingPosition")?.as_str() {
             "TRIM_HORIZON" => StartingPosition::TrimHorizon,
             "LATEST" => StartingPosition::Latest,
@@ -194,10 +182,7 @@ impl StreamMapping {
         let destination = value::text(&properties["DestinationConfig"]["OnFailure"]["Destination"]);
         let dead_letter_queue = destination
             .map(|arn| {
-                let queue = arn
-                    .starts_with("arn:aws:sqs:")
-                    .then(|| arn.rsplit(':').next())
-                    .flatten();
+                let queue = arn.starts_with("arn:aws:sqs:").then(|| arn.rsplit(':').next()).flatten();
                 queue
                     .map(str::to_owned)
                     .with_context(|| format!("OnFailure destination is not a queue: {arn}"))
@@ -219,9 +204,7 @@ impl StreamMapping {
                 .and_then(|age| u64::try_from(age).ok())
                 .map(Duration::from_secs),
             bisect: value::flag(properties, "BisectBatchOnFunctionError")?.unwrap_or(false),
-            report_batch_item_failures: response_types
-                .iter()
-                .any(|kind| kind == "ReportBatchItemFailures"),
+            report_batch_item_failures: response_types.iter().any(|kind| kind == "ReportBatchItemFailures"),
             dead_letter_queue,
         })
     }
@@ -238,13 +221,7 @@ impl Schedule {
         let input = value::text(&properties["Input"])
             .map(|text| serde_json::from_str(&text).with_context(|| format!("Input is not JSON: {text}")))
             .transpose()?;
-        Ok(Self {
-            id: id.to_owned(),
-            kind,
-            expression,
-            enabled: !disabled,
-            input,
-        })
+        Ok(Self { id: id.to_owned(), kind, expression, enabled: !disabled, input })
     }
 }
 
@@ -262,9 +239,7 @@ fn seconds(properties: &Value, key: &str) -> Result<Option<Duration>> {
     let number = value::number(properties, key)?;
     number
         .map(|number| {
-            Ok(Duration::from_secs(
-                u64::try_from(number).with_context(|| format!("{key} is negative"))?,
-            ))
+            Ok(Duration::from_secs(u64::try_from(number).with_context(|| format!("{key} is negative"))?))
         })
         .transpose()
 }

@@ -34,10 +34,7 @@ impl Scope {
                 // SAM makes it, and templates may refer to it.
                 declared.push((format!("{id}Role"), "AWS::IAM::Role".to_owned()));
             }
-            if scope
-                .is_included(resource)
-                .with_context(|| format!("resource {id}"))?
-            {
+            if scope.is_included(resource).with_context(|| format!("resource {id}"))? {
                 scope.present.extend(declared.iter().map(|(id, _)| id.clone()));
             }
             scope.types.extend(declared);
@@ -52,9 +49,7 @@ impl Scope {
 
     /// Whether the `Condition` of a resource or output holds, or there is none.
     pub(crate) fn is_included(&self, item: &Value) -> Result<bool> {
-        item["Condition"]
-            .as_str()
-            .map_or(Ok(true), |name| self.condition(name, &[]))
+        item["Condition"].as_str().map_or(Ok(true), |name| self.condition(name, &[]))
     }
 
     /// The value with every intrinsic function evaluated; `AWS::NoValue` at the top is null.
@@ -71,9 +66,7 @@ impl Scope {
             }
             Value::Object(object) => {
                 if let Some((name, argument)) = intrinsic(object) {
-                    return self
-                        .call(name, argument)
-                        .with_context(|| format!("{name} {argument}"));
+                    return self.call(name, argument).with_context(|| format!("{name} {argument}"));
                 }
                 let mut resolved = Map::new();
                 for (key, value) in object {
@@ -118,11 +111,7 @@ impl Scope {
             }
             ("Fn::FindInMap", Some([map, top, second])) => {
                 let found = &self.mappings[string(map)?][string(top)?][string(second)?];
-                self.resolve(
-                    Some(found)
-                        .filter(|found| !found.is_null())
-                        .context("not in the mappings")?,
-                )?
+                self.resolve(Some(found).filter(|found| !found.is_null()).context("not in the mappings")?)?
             }
             _ => bail!("not understood by infra/template"),
         }))
@@ -163,10 +152,7 @@ impl Scope {
     }
 
     fn kind_of(&self, resource: &str) -> Result<&str> {
-        let kind = self
-            .types
-            .get(resource)
-            .with_context(|| format!("nothing is called {resource}"))?;
+        let kind = self.types.get(resource).with_context(|| format!("nothing is called {resource}"))?;
         if !self.has_resource(resource) {
             bail!("the condition of {resource} leaves it out");
         }
@@ -212,19 +198,14 @@ impl Scope {
         if callers.contains(&name) {
             bail!("condition {name} refers to itself");
         }
-        let definition = self
-            .conditions
-            .get(name)
-            .with_context(|| format!("no condition is called {name}"))?;
-        self.holds(definition, &[callers, &[name]].concat())
-            .with_context(|| format!("condition {name}"))
+        let definition =
+            self.conditions.get(name).with_context(|| format!("no condition is called {name}"))?;
+        self.holds(definition, &[callers, &[name]].concat()).with_context(|| format!("condition {name}"))
     }
 
     fn holds(&self, definition: &Value, callers: &[&str]) -> Result<bool> {
-        let (name, argument) = definition
-            .as_object()
-            .and_then(|object| object.iter().next())
-            .context("no condition")?;
+        let (name, argument) =
+            definition.as_object().and_then(|object| object.iter().next()).context("no condition")?;
         if name == "Condition" {
             return self.condition(argument.as_str().context("names no condition")?, callers);
         }
@@ -234,12 +215,12 @@ impl Scope {
                 Ok(value::text(&self.resolve(left)?) == value::text(&self.resolve(right)?))
             }
             ("Fn::Not", [condition]) => Ok(!self.holds(condition, callers)?),
-            ("Fn::And", conditions) => conditions
-                .iter()
-                .try_fold(true, |all, condition| Ok(self.holds(condition, callers)? && all)),
-            ("Fn::Or", conditions) => conditions
-                .iter()
-                .try_fold(false, |any, condition| Ok(self.holds(condition, callers)? || any)),
+            ("Fn::And", conditions) => {
+                conditions.iter().try_fold(true, |all, condition| Ok(self.holds(condition, callers)? && all))
+            }
+            ("Fn::Or", conditions) => {
+                conditions.iter().try_fold(false, |any, condition| Ok(self.holds(condition, callers)? || any))
+            }
             (name, _) => bail!("{name} is not understood by infra/template"),
         }
     }

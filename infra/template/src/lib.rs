@@ -70,9 +70,7 @@ impl Template {
         let mut outputs = BTreeMap::new();
         for (id, output) in value::object(&document, "Outputs")? {
             if scope.is_included(output)? {
-                let value = scope
-                    .resolve(&output["Value"])
-                    .with_context(|| format!("output {id}"))?;
+                let value = scope.resolve(&output["Value"]).with_context(|| format!("output {id}"))?;
                 outputs.insert(id.clone(), value);
             }
         }
@@ -144,10 +142,7 @@ impl Template {
         // Policies name a secret by reference, which is its logical id here, or by an ARN with wildcards.
         let names = [logical_id.to_owned(), intrinsics::arn(logical_id, &resource.kind)];
         let concerns = |effect: &str, name: &str| {
-            let mut statements = function
-                .policies
-                .iter()
-                .filter(|statement| statement.effect == effect);
+            let mut statements = function.policies.iter().filter(|statement| statement.effect == effect);
             statements.any(|statement| statement.covers(action, name))
         };
         names.iter().any(|name| concerns("Allow", name)) && !names.iter().all(|name| concerns("Deny", name))

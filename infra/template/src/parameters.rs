@@ -18,15 +18,10 @@ pub(crate) fn values(
         let text = given
             .or_else(|| value::text(&declared["Default"]))
             .with_context(|| format!("parameter {name} has no default: give it a value"))?;
-        let allowed: Vec<_> = value::list(&declared["AllowedValues"])
-            .iter()
-            .filter_map(value::text)
-            .collect();
+        let allowed: Vec<_> =
+            value::list(&declared["AllowedValues"]).iter().filter_map(value::text).collect();
         if !allowed.is_empty() && !allowed.contains(&text) {
-            bail!(
-                "parameter {name} must be one of {}, not {text}",
-                allowed.join(", ")
-            );
+            bail!("parameter {name} must be one of {}, not {text}", allowed.join(", "));
         }
         let kind = value::required(declared, "Type").with_context(|| format!("parameter {name}"))?;
         let value = match kind.as_str() {

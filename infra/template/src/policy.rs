@@ -63,9 +63,7 @@ impl Statement {
     pub fn covers(&self, action: &str, resource: &str) -> bool {
         let action = action.to_ascii_lowercase();
         let named = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, resource));
-        self.actions
-            .iter()
-            .any(|pattern| matches(&pattern.to_ascii_lowercase(), &action))
+        self.actions.iter().any(|pattern| matches(&pattern.to_ascii_lowercase(), &action))
             && if self.not_resources.is_empty() {
                 named(&self.resources)
             } else {

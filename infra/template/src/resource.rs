@@ -35,9 +35,7 @@ impl Resource {
         read: impl Fn(&str, &Self) -> Result<T>,
     ) -> Result<Vec<T>> {
         let of_kind = resources.iter().filter(|(_, resource)| resource.kind == kind);
-        of_kind
-            .map(|(id, resource)| read(id, resource).with_context(|| format!("resource {id}")))
-            .collect()
+        of_kind.map(|(id, resource)| read(id, resource).with_context(|| format!("resource {id}"))).collect()
     }
 }
 
@@ -90,11 +88,7 @@ impl Table {
         let expiry = &properties["TimeToLiveSpecification"];
         let expires = value::flag(expiry, "Enabled")?.unwrap_or(false);
         let ttl_attribute = value::text(&expiry["AttributeName"]).filter(|_| expires);
-        Ok(Self {
-            logical_id: id.to_owned(),
-            create_table: Value::Object(body),
-            ttl_attribute,
-        })
+        Ok(Self { logical_id: id.to_owned(), create_table: Value::Object(body), ttl_attribute })
     }
 
     /// Whether changes of the table are published on a stream.
@@ -117,10 +111,7 @@ impl Secret {
     #[expect(clippy::unnecessary_wraps, reason = "one signature for all readers")]
     pub(crate) fn read(id: &str, resource: &Resource) -> Result<Self> {
         let description = value::text(&resource.properties["Description"]);
-        Ok(Self {
-            logical_id: id.to_owned(),
-            description,
-        })
+        Ok(Self { logical_id: id.to_owned(), description })
     }
 }
 
@@ -144,9 +135,6 @@ impl Queue {
             };
             attributes.insert(key.clone(), attribute);
         }
-        Ok(Self {
-            logical_id: id.to_owned(),
-            attributes,
-        })
+        Ok(Self { logical_id: id.to_owned(), attributes })
     }
 }

@@ -12,10 +12,7 @@ fn load(parameters: &[(&str, &str)]) -> Template {
 }
 
 fn try_load(text: &str, parameters: &[(&str, &str)]) -> Result<Template> {
-    let parameters = parameters
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-        .collect();
+    let parameters = parameters.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     Template::parse(text, &parameters)
 }
 
@@ -56,33 +53,22 @@ fn a_function_has_the_globals_and_its_own_settings() {
     assert_eq!(auth.logical_id, "AuthFunction");
     assert_eq!(auth.local_port, Some(8000));
     assert_eq!(auth.memory_size, 256, "from the globals");
-    assert_eq!(
-        auth.timeout,
-        Duration::from_secs(10),
-        "its own, through a parameter"
-    );
+    assert_eq!(auth.timeout, Duration::from_secs(10), "its own, through a parameter");
     let expected = [
         ("ARN", "arn:aws:dynamodb:us-east-1:000000000000:table/OrderTable"),
         ("COLOUR", "green"),
         ("KEY", "SigningKeySecret"),
-        (
-            "NAME",
-            "local-prod-${literal}-x.OrderTable-arn:aws:sqs:us-east-1:000000000000:DeadLetters",
-        ),
+        ("NAME", "local-prod-${literal}-x.OrderTable-arn:aws:sqs:us-east-1:000000000000:DeadLetters"),
         ("PICKED", "b"),
         ("ROLE", "arn:aws:iam::000000000000:role/WorkerFunctionRole"),
         ("SHARED", "from the globals"),
     ];
-    let expected: BTreeMap<_, _> = expected
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .into();
+    let expected: BTreeMap<_, _> = expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
     assert_eq!(auth.environment, expected);
     let routes = [("POST", "/login"), ("GET", "/users/{id}"), ("ANY", "$default")];
     let mut actual = auth.routes.clone();
     actual.sort();
-    let mut expected: Vec<_> = routes
-        .map(|(method, path)| (method.to_owned(), path.to_owned()))
-        .into();
+    let mut expected: Vec<_> = routes.map(|(method, path)| (method.to_owned(), path.to_owned())).into();
     expected.sort();
     assert_eq!(actual, expected);
 }
@@ -125,13 +111,7 @@ fn schedules_of_both_kinds() {
     assert_eq!(
         schedules,
         [
-            schedule(
-                "Nightly",
-                ScheduleKind::Scheduler,
-                "cron(0 2 * * ? *)",
-                false,
-                Some(json!({ "a": 1 }))
-            ),
+            schedule("Nightly", ScheduleKind::Scheduler, "cron(0 2 * * ? *)", false, Some(json!({ "a": 1 }))),
             schedule("Often", ScheduleKind::Rule, "rate(1 minute)", true, None),
         ]
     );
@@ -147,17 +127,10 @@ fn a_resource_whose_condition_fails_is_absent() {
 #[test]
 fn a_queue_has_the_attributes_of_create_queue() {
     let template = load(&[("Stage", "prod")]);
-    let queue = template
-        .queues()
-        .iter()
-        .find(|queue| queue.logical_id == "ProdQueue")
-        .expect("ProdQueue");
+    let queue = template.queues().iter().find(|queue| queue.logical_id == "ProdQueue").expect("ProdQueue");
     assert_eq!(queue.attributes["MessageRetentionPeriod"], "1209600");
     let redrive: Value = serde_json::from_str(&queue.attributes["RedrivePolicy"]).expect("JSON");
-    assert_eq!(
-        redrive["deadLetterTargetArn"],
-        "arn:aws:sqs:us-east-1:000000000000:DeadLetters"
-    );
+    assert_eq!(redrive["deadLetterTargetArn"], "arn:aws:sqs:us-east-1:000000000000:DeadLetters");
 }
 
 #[test]
@@ -167,20 +140,10 @@ fn who_may_do_what() {
         template.may(template.function(function).expect("a function"), action, resource)
     };
     assert!(may("auth", "secretsmanager:GetSecretValue", "SigningKeySecret"));
-    assert!(!may(
-        "worker",
-        "secretsmanager:GetSecretValue",
-        "SigningKeySecret"
-    ));
-    assert!(
-        may("worker", "dynamodb:PutItem", "OrderTable"),
-        "through a wildcard"
-    );
+    assert!(!may("worker", "secretsmanager:GetSecretValue", "SigningKeySecret"));
+    assert!(may("worker", "dynamodb:PutItem", "OrderTable"), "through a wildcard");
     assert!(!may("worker", "dynamodb:DeleteItem", "OrderTable"), "denied");
-    assert!(
-        !may("worker", "dynamodb:Query", "OrderTable"),
-        "denied to all but another"
-    );
+    assert!(!may("worker", "dynamodb:Query", "OrderTable"), "denied to all but another");
     assert_eq!(
         template.function("worker").expect("worker").managed_policies,
         ["AWSLambdaExecute", "SQSPollerPolicy"]
@@ -197,10 +160,7 @@ fn errors_name_the_culprit() {
         (minimal("A: !Frobnicate x"), "Fn::Frobnicate"),
         (minimal("A: !If [Nobody, 1, 2]"), "no condition is called Nobody"),
         (minimal("A: 1, A: 2"), "duplicated key"),
-        (
-            "Parameters: {Size: {Type: Number}}".to_owned(),
-            "parameter Size has no default",
-        ),
+        ("Parameters: {Size: {Type: Number}}".to_owned(), "parameter Size has no default"),
         (
             "Conditions: {A: !Condition B, B: !Not [!Condition A]}\nResources: {Q: {Type: X, Condition: A}}"
                 .to_owned(),
@@ -214,12 +174,8 @@ fn errors_name_the_culprit() {
 
 #[test]
 fn parameters_are_checked() {
-    let refused = |name, value| {
-        format!(
-            "{:#}",
-            try_load(TEMPLATE, &[(name, value)]).expect_err("must be refused")
-        )
-    };
+    let refused =
+        |name, value| format!("{:#}", try_load(TEMPLATE, &[(name, value)]).expect_err("must be refused"));
     assert!(refused("Stage", "moon").contains("must be one of dev, prod"));
     assert!(refused("Nobody", "x").contains("no parameter Nobody"));
 }

@@ -44,9 +44,7 @@ pub(crate) fn number(value: &Value, key: &str) -> Result<Option<i64>> {
     let Some(text) = text(&value[key]) else {
         return Ok(None);
     };
-    text.parse()
-        .map(Some)
-        .with_context(|| format!("{key} is not a number: {text}"))
+    text.parse().map(Some).with_context(|| format!("{key} is not a number: {text}"))
 }
 
 /// The flag under `key`.
