@@ -139,18 +139,17 @@ fn attribute(line: &str) -> (&str, &str) {
     }
 }
 
-/// What `cargo lambda watch` and `cargo run` say about each instance that they start, and one complaint that is wrong:
+/// What `cargo lambda watch` and the Lambda runtime say about each instance that they start, and one complaint that is wrong:
 /// watch looks for `env_file` of `Cargo.toml` where it runs, which is not the root, and keeps the file that we gave it.
 fn is_noise(line: &str) -> bool {
-    const NOISE: [&str; 8] = [
+    const NOISE: [&str; 6] = [
         "INFO starting Runtime server",
         "INFO spawning function instance",
         "INFO starting lambda function instance",
         "INFO terminating",
         "ERROR failed to reload environment: invalid environment file",
-        "Blocking waiting for file lock",
-        "Finished `dev` profile",
-        "Running `",
+        // Ours run one request at a time per instance, as they should.
+        "AWS_LAMBDA_MAX_CONCURRENCY is set",
     ];
     let line = line.trim_start();
     line.is_empty() || NOISE.iter().any(|noise| line.starts_with(noise))
@@ -168,8 +167,8 @@ mod tests {
         );
         assert_eq!(attribute("[[1, 2]] a list"), (WATCH, "[[1, 2]] a list"));
         assert_eq!(attribute("error: could not compile"), (WATCH, "error: could not compile"));
-        assert!(is_noise("     Running `target/debug/auth`"));
-        assert!(!is_noise("[auth]  INFO Running `x`"));
+        assert!(is_noise(" INFO spawning function instance function=\"auth\""));
+        assert!(!is_noise("[auth]  INFO spawning function instance"));
     }
 
     #[test]

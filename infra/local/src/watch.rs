@@ -4,10 +4,11 @@
 //! makes requests hang there, and parallel first builds can deadlock (cargo-lambda#444): hence everything is built first
 //! and each function is invoked once before anybody else may.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -15,8 +16,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use reqwest::Client;
 use template::{Function, REGION};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::logs::Console;
@@ -24,8 +25,8 @@ use crate::process::{Child, Guard};
 use crate::tools::Tools;
 use crate::workspace::{Workspace, cargo};
 
-/// All functions together; a busy machine starts them one after the other.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// Starting a function takes a fraction of a second; a busy machine gets more.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Name and value of each variable.
 pub type Environment = BTreeMap<String, String>;
@@ -107,6 +108,7 @@ pub struct Watch {
     pub child: Child,
     /// Where it answers.
     pub url: String,
+    port: u16,
     failures: UnboundedReceiver<String>,
 }
 
@@ -122,7 +124,7 @@ impl Watch {
         fs::create_dir_all(&settings.empty).context("cannot create a directory")?;
         let mut command = guard.command(tools.cargo_lambda());
         command
-            .args(["lambda", "watch", "--invoke-address", "127.0.0.1", "--disable-cors"])
+            .args(["lambda", "watch", "--invoke-address", "127.0.0.1", "--disable-cors", "--quiet"])
             .args(["--invoke-port", &settings.port.to_string()])
             .args(["--concurrency", &settings.concurrency.to_string()])
             .arg("--manifest-path")
@@ -146,51 +148,35 @@ impl Watch {
             tokio::spawn(console.clone().follow(out, failed.clone()));
             tokio::spawn(console.clone().follow(err, failed));
         }
-        Ok(Self { child, url: format!("http://127.0.0.1:{}", settings.port), failures })
+        Ok(Self { child, url: format!("http://127.0.0.1:{}", settings.port), port: settings.port, failures })
     }
 
     /// Invokes each function once, so that all run; fails, and says why, when one cannot.
+    ///
+    /// One after the other: for each moment that a request waits, watch starts another instance.
     pub async fn warm_up(&mut self, functions: &[Function]) -> Result<()> {
         let client = Client::builder().no_proxy().build().context("cannot make an HTTP client")?;
-        self.listens(&client).await?;
-        let mut waiting = BTreeSet::new();
-        let mut invocations = JoinSet::new();
+        self.listens().await?;
         for function in functions {
-            let Some(first) = first_invocation(&self.url, function, &client) else {
-                continue;
+            let Some(invocation) = first_invocation(&self.url, function, &client) else { continue };
+            let name = &function.name;
+            let answer = tokio::select! {
+                answer = invocation.timeout(PATIENCE).send() => answer,
+                Some(failure) = self.failures.recv() => bail!("{failure}"),
+                ended = self.child.wait() => bail!("cargo lambda watch ended ({})", ended?),
             };
-            let name = function.name.clone();
-            waiting.insert(name.clone());
-            invocations.spawn(async move { (name, first.send().await) });
-        }
-        let all = async {
-            while let Some(invoked) = invocations.join_next().await {
-                let (name, answer) = invoked.context("an invocation panicked")?;
-                let answer = answer.with_context(|| format!("{name} does not answer"))?;
-                let status = answer.status();
-                if !status.is_success() {
-                    bail!("{name} is not ready ({status}): {}", answer.text().await.unwrap_or_default());
-                }
-                waiting.remove(&name);
+            let answer = answer.with_context(|| format!("{name} does not answer; see the log above"))?;
+            let status = answer.status();
+            if !status.is_success() {
+                bail!("{name} is not ready ({status}): {}", answer.text().await.unwrap_or_default());
             }
-            Ok(())
-        };
-        let outcome = tokio::select! {
-            done = timeout(PATIENCE, all) => done.ok(),
-            Some(failure) = self.failures.recv() => bail!("{failure}"),
-            ended = self.child.wait() => bail!("cargo lambda watch ended ({})", ended?),
-        };
-        outcome.unwrap_or_else(|| {
-            let names: Vec<_> = waiting.iter().map(String::as_str).collect();
-            bail!("no answer from {}; see the log above", names.join(", "))
-        })
+        }
+        Ok(())
     }
 
-    async fn listens(&mut self, client: &Client) -> Result<()> {
+    async fn listens(&mut self) -> Result<()> {
         let answers = async {
-            // Any answer will do; this path belongs to no function.
-            let url = format!("{}/lambda-url/none/", self.url);
-            while client.get(&url).send().await.is_err() {
+            while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.is_err() {
                 sleep(Duration::from_millis(50)).await;
             }
         };
