@@ -29,6 +29,7 @@ pub(crate) const STRANGER: Uuid = Uuid::from_u128(2);
 
 pub(crate) struct App {
     pub(crate) router: Router,
+    service: Service,
     /// The neighbour that cancels orders.
     orders: Router,
     pub(crate) state: State,
@@ -90,10 +91,6 @@ impl PaymentProvider for Faulty {
 
 impl App {
     pub(crate) async fn new() -> Self {
-        Self::with_deadline(Duration::from_mins(1)).await
-    }
-
-    pub(crate) async fn with_deadline(provider_deadline: Duration) -> Self {
         let clock = Clock::fixed("2026-01-01T00:00:00Z".parse().unwrap());
         let database = Database::new(&["PaymentTable", "OrderTable", "CartTable", "UserTable"]).await;
         let payments = PaymentStore::new(database.table("PaymentTable"));
@@ -120,17 +117,23 @@ impl App {
             payments,
             orders,
             provider: Arc::clone(&provider) as Arc<dyn PaymentProvider>,
-            provider_deadline,
+            provider_deadline: Duration::from_mins(1),
             clock,
             ids: Generator::system(),
         };
         Self {
             router: crate::router(state.clone(), service.clone()),
-            orders: order::router(order_state, service),
+            orders: order::router(order_state, service.clone()),
+            service,
             state,
             provider,
             database,
         }
+    }
+
+    pub(crate) fn set_provider_deadline(&mut self, deadline: Duration) {
+        self.state.provider_deadline = deadline;
+        self.router = crate::router(self.state.clone(), self.service.clone());
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -1,44 +1,41 @@
-//! However many ask at once, an order is charged once. Threads, since on one thread the embedded database answers
+//! However many ask at once, an order is charged once. On threads, since on one thread the embedded database answers
 //! each call at once and nothing would interleave.
 
-use std::sync::Barrier;
-use std::thread;
+use std::sync::{Arc, Barrier};
 
 use http::StatusCode;
 use order::model::{Order, Status};
 use shared::testing::Answer;
+use tokio::runtime::Handle;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::testing::{App, Fault};
 
-/// Pays `order` on `count` threads at once, and does `other` on one more; the answers.
-fn pay_in_parallel<T: Send>(
-    app: &App,
-    order: &Order,
-    count: usize,
-    other: impl AsyncFn() -> T + Send + Sync,
-) -> (Vec<Answer>, T) {
-    let barrier = Barrier::new(count + 1);
-    thread::scope(|scope| {
-        let payers: Vec<_> = (0..count)
-            .map(|_| {
-                scope.spawn(|| {
-                    block_on(async {
-                        barrier.wait();
-                        app.pay_with(order, "pm_card_visa").await
-                    })
-                })
-            })
-            .collect();
-        let other = block_on(async {
-            barrier.wait();
-            other().await
-        });
-        (payers.into_iter().map(|payer| payer.join().unwrap()).collect(), other)
+/// Runs `action` on a thread of its own, as soon as everybody is at the barrier.
+fn on_a_thread<T: Send + 'static>(
+    barrier: &Arc<Barrier>,
+    action: impl Future<Output = T> + Send + 'static,
+) -> JoinHandle<T> {
+    let (barrier, runtime) = (Arc::clone(barrier), Handle::current());
+    spawn_blocking(move || {
+        barrier.wait();
+        runtime.block_on(action)
     })
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+fn pay(app: &Arc<App>, order: &Order, barrier: &Arc<Barrier>) -> JoinHandle<Answer> {
+    let (app, order) = (Arc::clone(app), order.clone());
+    on_a_thread(barrier, async move { app.pay_with(&order, "pm_card_visa").await })
+}
+
+async fn pay_on_threads(app: &Arc<App>, order: &Order, count: usize) -> Vec<Answer> {
+    let barrier = Arc::new(Barrier::new(count));
+    let payers: Vec<_> = (0..count).map(|_| pay(app, order, &barrier)).collect();
+    let mut answers = Vec::new();
+    for payer in payers {
+        answers.push(payer.await.unwrap());
+    }
+    answers
 }
 
 fn assert_one_receipt(answers: &[Answer]) {
@@ -48,45 +45,47 @@ fn assert_one_receipt(answers: &[Answer]) {
     assert_eq!((created, conflicts), (1, answers.len() - 1), "{statuses:?}");
 }
 
-#[test]
-fn sixteen_at_once_are_one_charge() {
+#[tokio::test]
+async fn sixteen_at_once_are_one_charge() {
     for _ in 0..10 {
-        let app = block_on(App::new());
-        let order = block_on(app.order());
-        let (answers, ()) = pay_in_parallel(&app, &order, 16, async || ());
-        assert_one_receipt(&answers);
-        block_on(app.assert_paid_once(&order));
-        assert_eq!(block_on(app.payments()).len(), 1, "the others left no trace");
+        let app = Arc::new(App::new().await);
+        let order = app.order().await;
+        assert_one_receipt(&pay_on_threads(&app, &order, 16).await);
+        app.assert_paid_once(&order).await;
+        assert_eq!(app.payments().await.len(), 1, "the others left no trace");
     }
 }
 
-#[test]
-fn sixteen_who_find_an_abandoned_payment_finish_it_once() {
+#[tokio::test]
+async fn sixteen_who_find_an_abandoned_payment_finish_it_once() {
     for fault in [Fault::HoldBefore, Fault::HoldAfter] {
-        let app = block_on(App::new());
-        let order = block_on(app.order());
-        block_on(app.die(&order, "pm_card_visa", fault));
+        let app = Arc::new(App::new().await);
+        let order = app.order().await;
+        app.die(&order, "pm_card_visa", fault).await;
         app.outlive_leases();
-        let (answers, ()) = pay_in_parallel(&app, &order, 16, async || ());
-        assert_one_receipt(&answers);
-        block_on(app.assert_paid_once(&order));
+        assert_one_receipt(&pay_on_threads(&app, &order, 16).await);
+        app.assert_paid_once(&order).await;
     }
 }
 
-#[test]
-fn a_cancellation_at_the_same_moment_wins_or_loses() {
+#[tokio::test]
+async fn a_cancellation_at_the_same_moment_wins_or_loses() {
     for _ in 0..20 {
-        let app = block_on(App::new());
-        let order = block_on(app.order());
-        let (answers, cancelled) = pay_in_parallel(&app, &order, 2, async || app.cancel(&order).await);
-        if cancelled {
+        let app = Arc::new(App::new().await);
+        let order = app.order().await;
+        let barrier = Arc::new(Barrier::new(3));
+        let payers = [pay(&app, &order, &barrier), pay(&app, &order, &barrier)];
+        let (neighbour, theirs) = (Arc::clone(&app), order.clone());
+        let cancelled = on_a_thread(&barrier, async move { neighbour.cancel(&theirs).await });
+        let [one, two] = payers;
+        let answers = [one.await.unwrap(), two.await.unwrap()];
+        if cancelled.await.unwrap() {
             assert!(answers.iter().all(|answer| answer.status == StatusCode::CONFLICT), "{answers:?}");
-            let charges = block_on(app.charges());
-            assert!(charges.is_empty(), "a cancelled order is not charged: {charges:?}");
-            assert_eq!(block_on(app.read(&order)).status, Status::Cancelled);
+            assert_eq!(app.charges().await, [0; 0], "a cancelled order is not charged");
+            assert_eq!(app.read(&order).await.status, Status::Cancelled);
         } else {
             assert_one_receipt(&answers);
-            block_on(app.assert_paid_once(&order));
+            app.assert_paid_once(&order).await;
         }
     }
 }

@@ -116,11 +116,13 @@ async fn a_lost_answer_is_not_a_second_charge() {
 
 #[tokio::test]
 async fn a_provider_that_does_not_answer_counts_as_a_lost_answer() {
-    let app = App::with_deadline(Duration::ZERO).await;
+    let mut app = App::new().await;
+    app.set_provider_deadline(Duration::ZERO);
     let order = app.order().await;
     app.provider.next(Fault::HoldBefore);
     let lost = app.pay_with(&order, "pm_card_visa").await.expect(StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(kind(&lost), "payment-unknown");
+    app.set_provider_deadline(Duration::from_mins(1));
     app.outlive_leases();
     let _receipt = app.pay_with(&order, "pm_card_visa").await.expect(StatusCode::CREATED);
     app.assert_paid_once(&order).await;
