@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use shared::routes::Route;
-use template::{Template, workspace_root};
+use template::{Function, Template, workspace_root};
 
 type Routes = BTreeSet<(String, String)>;
 
@@ -53,10 +53,15 @@ fn cargo_lambdas_router_sends_each_path_to_its_function() {
     let routed: BTreeMap<String, String> =
         router.iter().map(|(path, function)| (path.clone(), function.as_str().unwrap().to_owned())).collect();
     let code = routes_of_the_code();
-    let expected: BTreeMap<String, String> = code
+    let mut expected: BTreeMap<String, String> = code
         .iter()
         .flat_map(|(name, routes)| routes.iter().map(move |(_, path)| (path.clone(), name.clone())))
         .collect();
+    // What the API's default route is on AWS: the function that answers unknown paths.
+    let template = template();
+    let takes_unknown = |function: &&Function| function.routes.iter().any(|(_, path)| path == "$default");
+    let fallback = template.functions().iter().find(takes_unknown).unwrap();
+    expected.extend(["/", "/{*unknown}"].map(|path| (path.to_owned(), fallback.name.clone())));
     assert_eq!(routed, expected);
 }
 
