@@ -51,6 +51,11 @@ pub async fn handle_batch<E: Error + 'static>(
             break;
         }
     }
+    tracing::info!(
+        records = batch.records.len(),
+        failures = response.batch_item_failures.len(),
+        "batch done"
+    );
     response
 }
 
