@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use local::system::{Options, Scope, System};
+use local::guard;
+use local::system::{self, Options, Scope, System};
 use local::workspace::Workspace;
-use local::{guard, logs::Console};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs the whole system on this machine until Ctrl-C: AWS emulator, tables, keys, demo data and all functions.
@@ -58,13 +58,17 @@ fn main() -> ExitCode {
     })
 }
 
+#[expect(clippy::print_stdout, reason = "the answer of a command that ends at once")]
 async fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.command {
         Some(Subcommands::Guard { program, arguments }) => {
             guard::run(&program, &arguments).await.map(ExitCode::from)
         }
         Some(Subcommands::Admin { username }) => {
-            anyhow::bail!("not there yet: {username}");
+            let workspace = Workspace::find()?;
+            system::grant_admin(&workspace, &username).await?;
+            println!("{username} is an admin from the next login on");
+            Ok(ExitCode::SUCCESS)
         }
         command => {
             let mut options = Options::documented(Workspace::find()?)?;
@@ -96,14 +100,10 @@ async fn until_stopped(options: Options) -> Result<ExitCode> {
         () = signals.any() => None,
         error = system.failed() => Some(error),
     };
-    stop(system, &console);
-    failure.map_or(Ok(ExitCode::SUCCESS), Err)
-}
-
-fn stop(system: System, console: &Console) {
     console.say("stopping");
-    drop(system);
+    system.stop().await;
     console.say("stopped; the data is kept (`cargo local --reset` starts afresh)");
+    failure.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
 struct Signals([tokio::signal::unix::Signal; 3]);

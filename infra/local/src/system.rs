@@ -13,6 +13,7 @@ use template::Template;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use crate::delivery::{self, Delivery};
 use crate::emulator::Emulator;
 use crate::gateway::{self, Target};
 use crate::keys::Keys;
@@ -20,7 +21,7 @@ use crate::logs::Console;
 use crate::ports::Ports;
 use crate::process::Guard;
 use crate::provision::provision;
-use crate::seed::seed;
+use crate::seed;
 use crate::tools::Tools;
 use crate::watch::{self, Environment, Settings, Watch};
 use crate::workspace::Workspace;
@@ -124,7 +125,7 @@ pub struct Addresses {
     pub environment: Environment,
 }
 
-/// A running system. Dropping it stops everything.
+/// A running system. Dropping it stops everything at once; [`System::stop`] is kinder.
 pub struct System {
     /// Where it answers.
     pub addresses: Addresses,
@@ -133,8 +134,10 @@ pub struct System {
     /// Its tools.
     pub tools: Tools,
     // Stopped in this order: who asks before who answers.
-    tasks: JoinSet<Result<()>>,
+    gateways: JoinSet<Result<()>>,
     watch: Option<Watch>,
+    delivery: JoinSet<Result<()>>,
+    stop_delivery: Option<oneshot::Sender<()>>,
     emulator: Emulator,
 }
 
@@ -142,10 +145,7 @@ impl System {
     /// Starts it; returns when every function has answered once.
     pub async fn start(options: Options) -> Result<Self> {
         let Options { workspace, console, state, .. } = &options;
-        // Like a deployment by `sam deploy --parameter-overrides`: the demo login exists only here.
-        let parameters = [("DemoLogin", "enabled"), ("DeletionProtection", "false")];
-        let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let template = Template::load(&workspace.root, &BTreeMap::from(parameters))?;
+        let template = template(workspace)?;
         let ports = match options.ports {
             PortChoice::Documented => Ports::fixed(&template),
             PortChoice::Free => Ports::free(&template)?,
@@ -175,7 +175,7 @@ impl System {
         provision(&template, &keys, ISSUER, &emulator.url, state).await?;
         let environment = watch::environment(template.functions(), &emulator.url)?;
         watch::write_environment(&options.environment_file, &environment)?;
-        seed(&environment).await.context("cannot write the demo data")?;
+        seed::seed(&environment).await.context("cannot write the demo data")?;
 
         let services = ports.services.iter();
         let addresses = Addresses {
@@ -186,7 +186,16 @@ impl System {
             emulator: emulator.url.clone(),
             environment,
         };
-        let mut system = Self { addresses, ports, tools, tasks: JoinSet::new(), watch: None, emulator };
+        let mut system = Self {
+            addresses,
+            ports,
+            tools,
+            gateways: JoinSet::new(),
+            watch: None,
+            delivery: JoinSet::new(),
+            stop_delivery: None,
+            emulator,
+        };
         if options.scope == Scope::Everything {
             system.start_functions(&options, &guard, &template).await?;
         }
@@ -215,9 +224,29 @@ impl System {
                 Target { function: name.clone(), watch_url: watch.url.clone(), timeout: function.timeout };
             let listeners = gateway::listen(*port).await;
             let listeners = listeners.with_context(|| format!("cannot answer on port {port} for {name}"))?;
-            self.tasks.spawn(gateway::serve(listeners, target, pending()));
+            self.gateways.spawn(gateway::serve(listeners, target, pending()));
         }
+        let remembered = state.join("delivery");
+        fs::create_dir_all(&remembered).context("cannot create a directory")?;
+        let delivery = Delivery::new(template, &self.emulator.url, &watch.url, &remembered)?;
+        let (stop, stopped) = oneshot::channel();
+        self.stop_delivery = Some(stop);
+        self.delivery.spawn(delivery::run(delivery, async {
+            let _told_or_dropped = stopped.await;
+        }));
         Ok(())
+    }
+
+    /// Stops everything, and first writes down which stream records are not delivered yet: the emulator forgets them.
+    pub async fn stop(mut self) {
+        self.gateways.shutdown().await;
+        drop(self.watch.take());
+        drop(self.stop_delivery.take());
+        while let Some(ended) = self.delivery.join_next().await {
+            if let Err(error) = ended.map_err(Into::into).flatten() {
+                tracing::warn!("some events may never be delivered: {error:#}");
+            }
+        }
     }
 
     /// Waits until something that must not end does, and says what.
@@ -229,10 +258,12 @@ impl System {
             }
         };
         let task = async {
-            match self.tasks.join_next().await {
-                Some(ended) => ended.map_err(Into::into).flatten(),
-                None => pending().await,
-            }
+            let ended = tokio::select! {
+                Some(ended) = self.gateways.join_next() => ended,
+                Some(ended) = self.delivery.join_next() => ended,
+                else => pending().await,
+            };
+            ended.map_err(Into::into).flatten()
         };
         let (what, status) = tokio::select! {
             ended = task => return match ended {
@@ -264,6 +295,7 @@ impl System {
                     Ok(system) => {
                         started.send(Ok(system.addresses.clone())).unwrap_or_default();
                         let _told_or_forgotten = stopped.await;
+                        system.stop().await;
                     }
                 }
             });
@@ -271,6 +303,23 @@ impl System {
         let addresses = wait_for_start.recv().context("the system's thread panicked")??;
         Ok(Background { addresses, stop: Some(stop), thread: Some(thread) })
     }
+}
+
+/// Makes a registered user of the system on the documented ports an admin.
+pub async fn grant_admin(workspace: &Workspace, username: &str) -> Result<()> {
+    let template = template(workspace)?;
+    let emulator = format!("http://127.0.0.1:{}", Ports::fixed(&template).emulator);
+    let environment = watch::environment(template.functions(), &emulator)?;
+    seed::grant_admin(&environment, username)
+        .await
+        .with_context(|| format!("cannot make {username} an admin (is `cargo local` running?)"))
+}
+
+/// The template with the parameters of the local run: the demo login exists only here.
+fn template(workspace: &Workspace) -> Result<Template> {
+    let parameters = [("DemoLogin", "enabled"), ("DeletionProtection", "false")];
+    let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Template::load(&workspace.root, &BTreeMap::from(parameters))
 }
 
 /// A system that runs on its own thread until this is dropped.
