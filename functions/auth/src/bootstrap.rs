@@ -145,8 +145,9 @@ impl Bootstrap {
     }
 
     async fn ensure_keys(&self, Properties { issuer, audience }: Properties) -> Result<(), Failed> {
-        if self.has_signing_keys().await? {
-            let mut document = self.verification_keys().await?;
+        if self.has_signing_keys().await?
+            && let Some(mut document) = self.verification_keys().await?
+        {
             if document.issuer == issuer && document.audience == audience {
                 return Ok(());
             }
@@ -168,10 +169,14 @@ impl Bootstrap {
         Ok(stages.flatten().any(|stage| stage == "AWSCURRENT"))
     }
 
-    async fn verification_keys(&self) -> Result<VerificationKeys, Failed> {
+    /// None where the secret is empty: what emulators of CloudFormation make of a secret that AWS makes without any value.
+    async fn verification_keys(&self) -> Result<Option<VerificationKeys>, Failed> {
         let get = self.secrets.get_secret_value().secret_id(&self.verification_secret);
         let secret = get.send().await.map_err(|error| failed("read", &self.verification_secret, error))?;
-        Ok(KeySet::parse(secret.secret_string().unwrap_or_default())?.document().clone())
+        match secret.secret_string() {
+            Some("") => Ok(None),
+            content => Ok(Some(KeySet::parse(content.unwrap_or_default())?.document().clone())),
+        }
     }
 
     async fn put_verification_keys(&self, document: VerificationKeys) -> Result<(), Failed> {
@@ -266,6 +271,15 @@ mod tests {
         assert_eq!(published, [signing["current"]["kid"].clone(), signing["next"]["kid"].clone()]);
         assert_ne!(published[0], published[1]);
         assert!(!fake.secret(VERIFICATION).to_string().contains("PRIVATE"));
+    }
+
+    #[tokio::test]
+    async fn empty_secrets_are_none() {
+        let fake = FakeAws::new().await;
+        fake.put_empty(SIGNING);
+        fake.put_empty(VERIFICATION);
+        assert_eq!(run(&fake, request(&fake, "Create", API)).await["Status"], "SUCCESS");
+        assert!(fake.secret(SIGNING)["current"]["kid"].is_string());
     }
 
     #[tokio::test]

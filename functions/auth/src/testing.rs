@@ -183,6 +183,10 @@ impl FakeAws {
         self.lock().secrets.insert(name.to_owned(), Some(value.to_string()));
     }
 
+    pub(crate) fn put_empty(&self, name: &str) {
+        self.lock().secrets.insert(name.to_owned(), Some(String::new()));
+    }
+
     pub(crate) fn remove(&self, name: &str) {
         self.lock().secrets.remove(name);
     }
