@@ -146,7 +146,6 @@ async fn guard(
     mut request: Request,
     next: Next,
 ) -> Response {
-    front::record_route(&request);
     if access == Access::Public {
         return next.run(request).await;
     }

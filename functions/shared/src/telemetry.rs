@@ -6,7 +6,7 @@ use std::fmt;
 use std::panic;
 
 use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::{Compact, Format, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::prelude::*;
@@ -21,7 +21,10 @@ pub fn init(env: &Env) {
         Some(format) => format == "json",
         None => env.optional("AWS_ENDPOINT_URL").is_none(),
     };
-    let registry = tracing_subscriber::registry().with(LevelFilter::INFO);
+    // The runtime's own span around each invocation would repeat the request's id under another name.
+    let levels =
+        Targets::new().with_default(LevelFilter::INFO).with_target("lambda_runtime", LevelFilter::WARN);
+    let registry = tracing_subscriber::registry().with(levels);
     // A second call (two functions in one test process) keeps the first one's subscriber.
     let _already_set = if json {
         let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(true);

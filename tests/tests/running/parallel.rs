@@ -4,7 +4,10 @@ use http::Method;
 use serde_json::json;
 use tokio::task::JoinSet;
 
+use crate::INSTANCES;
 use crate::client::{Answer, Client, User};
+#[cfg(target_os = "linux")]
+use crate::system;
 
 const PARALLEL: usize = 16;
 
@@ -18,12 +21,45 @@ fn count(answers: &[Answer], status: u16) -> usize {
     answers.iter().filter(|answer| answer.status == status).count()
 }
 
+/// How many instances of the function run in this test's system, counted by the process table.
+#[cfg(target_os = "linux")]
+fn instances(function: &str) -> usize {
+    let address = system().addresses.watch.trim_start_matches("http://127.0.0.1").to_owned();
+    let is_one = |process: std::path::PathBuf| {
+        let program = std::fs::read_link(process.join("exe")).unwrap_or_default();
+        let environment = std::fs::read(process.join("environ")).unwrap_or_default();
+        program.file_name().is_some_and(|name| name == function)
+            && environment.split(|byte| *byte == 0).any(|variable| {
+                let variable = String::from_utf8_lossy(variable);
+                variable.starts_with("AWS_LAMBDA_RUNTIME_API=") && variable.contains(&address)
+            })
+    };
+    let processes = std::fs::read_dir("/proc").unwrap();
+    processes.filter_map(|entry| is_one(entry.ok()?.path()).then_some(())).count()
+}
+
+/// Makes requests until all instances of the function run: one alone would serialise a test and prove nothing.
+async fn all_instances(client: &Client, function: &'static str, path: &'static str, token: &str) {
+    #[cfg(target_os = "linux")]
+    client
+        .eventually("all instances run", || async {
+            let ask = |client: Client, token: String| async move { client.get(function, path, &token).await };
+            let _answers =
+                all_at_once((0..4 * PARALLEL).map(|_| ask(client.clone(), token.to_owned()))).await;
+            (instances(function) >= usize::from(INSTANCES)).then_some(())
+        })
+        .await;
+    #[cfg(not(target_os = "linux"))]
+    let _no_process_table = (client, function, path, token);
+}
+
 #[tokio::test]
 async fn simultaneous_payments_of_one_order_charge_once() {
     let client = Client::new();
     let user = client.new_user().await;
     let product = client.new_product(1).await;
     let order = client.order(&user, &product, 1).await.expect(201);
+    all_instances(&client, "payment", "/payments", &user.token).await;
 
     let pay = |client: Client, user: User, order_id: String| async move {
         let body = json!({"order_id": order_id, "payment_method": "pm_card_visa"});
@@ -55,6 +91,7 @@ async fn the_last_units_are_sold_once() {
         client.put("cart", &item, &user.token, json!({"quantity": 1})).await.expect(200);
         users.push(user);
     }
+    all_instances(&client, "order", "/orders", &users[0].token).await;
     let checkout = |client: Client, user: User| async move {
         // A client retries what says that it can be retried.
         loop {

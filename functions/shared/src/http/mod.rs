@@ -62,12 +62,13 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
 /// One span and one log line per request; the request's id in the answer and in each problem.
 async fn observe(request: Request, next: Next) -> Response {
     let id = request_id(&request);
-    // The route's pattern, never the path: ids of people stay out of the log.
+    // The route's pattern, never the path: what people put into paths stays out of the log.
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let span = tracing::info_span!(
         "request",
         request_id = id,
         method = %request.method(),
-        route = field::Empty,
+        route,
         user_id = field::Empty,
     );
     async move {
@@ -95,13 +96,6 @@ async fn observe(request: Request, next: Next) -> Response {
     }
     .instrument(span)
     .await
-}
-
-/// Puts the matched route into the request's span; runs inside the router, where it is known.
-pub(crate) fn record_route(request: &Request<Body>) {
-    if let Some(path) = request.extensions().get::<MatchedPath>() {
-        tracing::Span::current().record("route", path.as_str());
-    }
 }
 
 /// The invocation's id on Lambda; what the caller sent is never trusted.
