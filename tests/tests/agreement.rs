@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::Command;
 
 use shared::routes::Route;
@@ -50,7 +51,7 @@ fn cargo_lambdas_router_sends_each_path_to_its_function() {
     let manifest = std::fs::read_to_string(workspace_root().join("Cargo.toml")).unwrap();
     let manifest: toml::Table = manifest.parse().unwrap();
     let router = manifest["workspace"]["metadata"]["lambda"]["watch"]["router"].as_table().unwrap();
-    let routed: BTreeMap<String, String> =
+    let actual: BTreeMap<String, String> =
         router.iter().map(|(path, function)| (path.clone(), function.as_str().unwrap().to_owned())).collect();
     let code = routes_of_the_code();
     let mut expected: BTreeMap<String, String> = code
@@ -62,7 +63,7 @@ fn cargo_lambdas_router_sends_each_path_to_its_function() {
     let takes_unknown = |function: &&Function| function.routes.iter().any(|(_, path)| path == "$default");
     let fallback = template.functions().iter().find(takes_unknown).unwrap();
     expected.extend(["/", "/{*unknown}"].map(|path| (path.to_owned(), fallback.name.clone())));
-    assert_eq!(routed, expected);
+    assert_eq!(actual, expected);
 }
 
 #[test]
@@ -141,8 +142,10 @@ fn no_private_key_is_tracked() {
     };
     let files = git(&["ls-files"]);
     assert!(files.contains("Cargo.toml"), "git lists the files");
-    let keys: Vec<&str> =
-        files.lines().filter(|file| file.ends_with(".pem") || file.ends_with(".key")).collect();
+    let extension = |file: &str| Path::new(file).extension().map(|extension| extension.to_ascii_lowercase());
+    let is_key =
+        |file: &&str| extension(file).is_some_and(|extension| extension == "pem" || extension == "key");
+    let keys: Vec<&str> = files.lines().filter(is_key).collect();
     assert!(keys.is_empty(), "{keys:?}");
     // Put together here, so that this file is not a match.
     let marker = ["-----BEGIN", "[A-Z ]*PRIVATE KEY-----"].join(" ");
