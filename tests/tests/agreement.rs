@@ -142,7 +142,7 @@ fn no_private_key_is_tracked() {
     };
     let files = git(&["ls-files"]);
     assert!(files.contains("Cargo.toml"), "git lists the files");
-    let extension = |file: &str| Path::new(file).extension().map(|extension| extension.to_ascii_lowercase());
+    let extension = |file: &str| Path::new(file).extension().map(std::ffi::OsStr::to_ascii_lowercase);
     let is_key =
         |file: &&str| extension(file).is_some_and(|extension| extension == "pem" || extension == "key");
     let keys: Vec<&str> = files.lines().filter(is_key).collect();

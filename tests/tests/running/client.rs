@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::{directory, system};
 
 /// How long a condition may take to come true on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a service answered.
 #[derive(Debug)]
@@ -121,9 +121,9 @@ impl Client {
         let email = format!("{username}@example.com");
         let body = json!({"username": username, "password": password, "email": email, "phone": phone});
         let registered = self.send(self.request(Method::POST, "auth", "/register").json(&body)).await;
-        let user_id = registered.expect(201)["user_id"].as_str().unwrap().parse().unwrap();
+        let id = registered.expect(201)["user_id"].as_str().unwrap().parse().unwrap();
         let token = self.login(&username, password).await;
-        User { user_id, username, password: password.to_owned(), email, phone, token }
+        User { id, username, password: password.to_owned(), email, phone, token }
     }
 
     /// The access token of a login.
@@ -176,7 +176,7 @@ impl Client {
 /// A registered user.
 #[derive(Debug, Clone)]
 pub(crate) struct User {
-    pub(crate) user_id: Uuid,
+    pub(crate) id: Uuid,
     pub(crate) username: String,
     pub(crate) password: String,
     pub(crate) email: String,

@@ -78,9 +78,9 @@ async fn each_event_of_an_order_reaches_its_customer_once() {
 async fn events_are_counted_once_with_and_without_a_token() {
     let client = Client::new();
     let user = client.new_user().await;
-    let unique = user.user_id.simple().to_string();
+    let unique = user.id.simple().to_string();
     let name = format!("test_{}", &unique[20..]);
-    let id = user.user_id;
+    let id = user.id;
     let post = |token: Option<&str>, body: Value| {
         let request = client.request(Method::POST, "analytics", "/events").json(&body);
         let request = match token {
@@ -107,7 +107,7 @@ async fn a_paid_order_is_revenue() {
     let client = Client::new();
     let user = client.new_user().await;
     // A currency of this test's own: the figures of the others do not disturb.
-    let id = format!("p-{}", user.user_id.simple());
+    let id = format!("p-{}", user.id.simple());
     let product =
         json!({"name": "P", "description": "d", "price": {"amount": 777, "currency": "XTS"}, "stock": 1});
     let put = client.put("cart", &format!("/products/{id}"), &admin_token(), product).await;

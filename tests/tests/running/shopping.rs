@@ -13,7 +13,7 @@ async fn a_new_customer_shops_pays_and_receives() {
     let product = client.new_product(5).await;
 
     let profile = client.get("user", "/profile", token).await.expect(200);
-    assert_eq!((&profile["user_id"], &profile["email"]), (&json!(user.user_id), &json!(user.email)));
+    assert_eq!((&profile["user_id"], &profile["email"]), (&json!(user.id), &json!(user.email)));
     let label =
         json!({"name": "A", "line1": "Main St 1", "city": "Berlin", "postal_code": "10115", "country": "DE"});
     let address = client.post("user", "/profile/addresses", token, Some(label)).await.expect(201);
