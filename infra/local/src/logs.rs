@@ -101,10 +101,10 @@ impl Console {
         while let Ok(Some(line)) = lines.next_segment().await {
             let line = String::from_utf8_lossy(&line);
             let line = line.trim_end();
-            if is_noise(line) {
+            let (whose, text) = attribute(line);
+            if is_noise(whose, text) {
                 continue;
             }
-            let (whose, text) = attribute(line);
             self.line(whose, text);
             if whose != WATCH && text.contains(CANNOT_RUN) {
                 // Nobody listens once the system is ready.
@@ -141,18 +141,20 @@ fn attribute(line: &str) -> (&str, &str) {
 
 /// What `cargo lambda watch` and the Lambda runtime say about each instance that they start, and one complaint that is wrong:
 /// watch looks for `env_file` of `Cargo.toml` where it runs, which is not the root, and keeps the file that we gave it.
-fn is_noise(line: &str) -> bool {
-    const NOISE: [&str; 6] = [
+fn is_noise(whose: &str, text: &str) -> bool {
+    const OF_WATCH: [&str; 5] = [
         "INFO starting Runtime server",
         "INFO spawning function instance",
         "INFO starting lambda function instance",
         "INFO terminating",
         "ERROR failed to reload environment: invalid environment file",
-        // Ours run one request at a time per instance, as they should.
-        "AWS_LAMBDA_MAX_CONCURRENCY is set",
     ];
-    let line = line.trim_start();
-    line.is_empty() || NOISE.iter().any(|noise| line.starts_with(noise))
+    // An instance takes one request at a time, here as on AWS; the runtime would rather not.
+    const OF_FUNCTIONS: &str = "WARN AWS_LAMBDA_MAX_CONCURRENCY is set to '1'";
+    let text = text.trim_start();
+    text.is_empty()
+        || text.starts_with(OF_FUNCTIONS)
+        || (whose == WATCH && OF_WATCH.iter().any(|noise| text.starts_with(noise)))
 }
 
 #[cfg(test)]
@@ -167,8 +169,8 @@ mod tests {
         );
         assert_eq!(attribute("[[1, 2]] a list"), (WATCH, "[[1, 2]] a list"));
         assert_eq!(attribute("error: could not compile"), (WATCH, "error: could not compile"));
-        assert!(is_noise(" INFO spawning function instance function=\"auth\""));
-        assert!(!is_noise("[auth]  INFO spawning function instance"));
+        assert!(is_noise(WATCH, " INFO spawning function instance function=\"auth\""));
+        assert!(!is_noise("auth", "  INFO spawning function instance"));
     }
 
     #[test]

@@ -64,8 +64,10 @@ impl Ports {
     }
 
     fn check_these<'a>(ports: impl Iterator<Item = (&'a str, u16)>) -> Result<()> {
-        let taken: Vec<_> = ports
-            .filter(|(_, port)| is_taken(*port))
+        let mut taken: Vec<_> = ports.filter(|(_, port)| is_taken(*port)).collect();
+        taken.sort_by_key(|(_, port)| *port);
+        let taken: Vec<_> = taken
+            .into_iter()
             .map(|(whose, port)| format!("port {port} (for {whose}) is taken{}", by_whom(port)))
             .collect();
         if !taken.is_empty() {

@@ -49,7 +49,7 @@ pub async fn seed(environment: &Environment) -> Result<()> {
     stores.cart(user_id).await
 }
 
-/// Makes a registered user an admin, from the next login on.
+/// Makes a registered user an admin, from the next login on. A refusal is a [`GrantError`](auth::store::GrantError).
 pub async fn grant_admin(environment: &Environment, username: &str) -> Result<()> {
     let username = Username::try_from(username.to_owned()).map_err(anyhow::Error::msg)?;
     Ok(Stores::new(environment)?.accounts.grant_role(&username, ADMIN).await?)

@@ -9,6 +9,7 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use auth::store::GrantError;
 use template::Template;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -214,7 +215,7 @@ impl System {
             concurrency: options.concurrency,
             reload: options.reload,
             environment_file: options.environment_file.clone(),
-            empty: state.join("empty"),
+            empty: workspace.local().join("empty"),
         };
         let watch = self.watch.insert(Watch::start(workspace, guard, &self.tools, &settings, console)?);
         watch.warm_up(template.functions()).await.context("a function cannot run")?;
@@ -310,9 +311,14 @@ pub async fn grant_admin(workspace: &Workspace, username: &str) -> Result<()> {
     let template = template(workspace)?;
     let emulator = format!("http://127.0.0.1:{}", Ports::fixed(&template).emulator);
     let environment = watch::environment(template.functions(), &emulator)?;
-    seed::grant_admin(&environment, username)
-        .await
-        .with_context(|| format!("cannot make {username} an admin (is `cargo local` running?)"))
+    let error = match seed::grant_admin(&environment, username).await {
+        Ok(()) => return Ok(()),
+        Err(error) if matches!(error.downcast_ref(), Some(GrantError::Db(_))) => {
+            error.context("is `cargo local` running?")
+        }
+        Err(error) => error,
+    };
+    Err(error.context(format!("cannot make {username} an admin")))
 }
 
 /// The template with the parameters of the local run: the demo login exists only here.
