@@ -76,7 +76,7 @@ impl Tools {
             command.status().is_ok_and(|status| status.success())
         };
         let ours = fs::read_to_string(self.emulator())
-            .is_ok_and(|script| script.starts_with(&format!("#!{}", self.bin.display())));
+            .is_ok_and(|script| script.contains(&*self.bin.to_string_lossy()));
         ours && self.cargo_lambda().is_file() && quiet(self.bin.join("python3"), &["-c", "import ministack"])
     }
 }

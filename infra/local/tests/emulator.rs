@@ -14,6 +14,7 @@ use local::process::Guard;
 use local::provision::provision;
 use local::tools::Tools;
 use local::workspace::Workspace;
+use local::{seed, watch};
 use serde_json::{Value, json};
 use template::Template;
 
@@ -43,6 +44,19 @@ async fn signing_kid(endpoint: &str) -> String {
     let secret = call(endpoint, "secretsmanager", "secretsmanager.GetSecretValue", body).await;
     let document: Value = serde_json::from_str(secret["SecretString"].as_str().unwrap()).unwrap();
     document["current"]["kid"].as_str().unwrap().to_owned()
+}
+
+/// All items of all tables.
+async fn all_items(endpoint: &str, template: &Template) -> Value {
+    let mut tables = serde_json::Map::new();
+    for table in template.tables() {
+        let body = json!({ "TableName": table.logical_id });
+        let found = call(endpoint, "dynamodb", "DynamoDB_20120810.Scan", body).await;
+        let mut items: Vec<_> = found["Items"].as_array().unwrap().iter().map(ToString::to_string).collect();
+        items.sort();
+        tables.insert(table.logical_id.clone(), items.into());
+    }
+    tables.into()
 }
 
 #[tokio::test]
@@ -78,6 +92,13 @@ async fn what_the_template_declares_is_there_and_stays() {
     let item = json!({ "TableName": "UserTable", "Item": { "pk": { "S": "x" }, "sk": { "S": "y" } } });
     call(&url, "dynamodb", "DynamoDB_20120810.PutItem", item).await;
     assert_eq!(signing_kid(&url).await, keys.kid());
+
+    let environment = watch::environment(template.functions(), &url).unwrap();
+    seed::seed(&environment).await.unwrap();
+    let seeded = all_items(&url, &template).await;
+    assert!(seeded.to_string().contains(seed::DEMO_USER));
+    seed::seed(&environment).await.unwrap();
+    assert_eq!(all_items(&url, &template).await, seeded, "seeding again changes nothing");
 
     // A rotation changes the secret; the next start must not undo it.
     let rotated = json!({ "current": { "kid": "rotated" } }).to_string();
