@@ -175,10 +175,12 @@ mod tests {
     #[tokio::test]
     async fn edits_at_once_lose_nothing() {
         let app = App::new().await;
+        let ids: Vec<String> = (0..12).map(|number| format!("product-{number}")).collect();
+        for id in &ids {
+            app.sell(product(id, 100, 10)).await;
+        }
         let mut edits = JoinSet::new();
-        for number in 0..12 {
-            let id = format!("product-{number}");
-            app.sell(product(&id, 100, 10)).await;
+        for id in &ids {
             let put = call(Method::PUT, &format!("/cart/items/{id}")).token(&app.token);
             let (router, put) = (app.router.clone(), put.json(&json!({"quantity": 1})));
             edits.spawn(async move { put.send(&router).await });

@@ -32,7 +32,8 @@ mod tests {
         }
         let mut seen = Vec::new();
         let mut path = "/products?limit=3".to_owned();
-        loop {
+        // 3, 3 and 1; a cursor that stands still must not make the test run for ever.
+        for _ in 0..4 {
             let page = app.get(&path).await.expect(StatusCode::OK).json;
             let items = page["items"].as_array().unwrap().clone();
             assert!(items.iter().all(|item| item.get("stock").is_none()), "{page}");

@@ -121,7 +121,7 @@ async fn an_order_has_one_currency() {
 /// Whatever a checkout has read may have changed when it writes: then nothing of it is written.
 #[tokio::test]
 async fn a_stale_checkout_writes_nothing() {
-    for change in ["price", "stock", "cart"] {
+    for change in ["price", "discount", "stock", "cart"] {
         let app = App::new().await;
         app.sell("tea", 450, 10).await;
         app.sell("cup", 450, 10).await;
@@ -132,6 +132,7 @@ async fn a_stale_checkout_writes_nothing() {
         let order = Order::place(Uuid::from_u128(7), user(1), &cart, &products, None, now).unwrap();
         match change {
             "price" => app.sell("tea", 451, 10).await,
+            "discount" => app.sell("tea", 449, 10).await,
             "stock" => app.sell("tea", 450, 5).await,
             // Emptied and filled again: the same content is another cart.
             _ => {
@@ -158,9 +159,11 @@ async fn the_last_pieces_are_sold_once_however_many_want_them() {
     let app = App::new().await;
     app.sell("rare", 450, 7).await;
     app.sell("common", 100, 100).await;
-    let mut checkouts = JoinSet::new();
     for number in 1..=10 {
         app.fill_cart(number, &[("rare", 2), ("common", 1)]).await;
+    }
+    let mut checkouts = JoinSet::new();
+    for number in 1..=10 {
         let app = app.clone();
         checkouts.spawn(async move { (number, app.post(number, "/orders").await) });
     }
