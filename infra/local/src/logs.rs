@@ -62,9 +62,18 @@ impl Console {
         } else {
             format!("{whose:WIDTH$} | {text}\n")
         };
+        self.write(&line);
+    }
+
+    /// Text without a prefix, to copy from.
+    pub fn plain(&self, text: &str) {
+        self.write(&format!("{text}\n"));
+    }
+
+    fn write(&self, text: &str) {
         let mut sink = self.0.sink.lock().unwrap_or_else(PoisonError::into_inner);
         // Nobody reads any more (`cargo local | head`): no reason to stop.
-        let _closed = sink.write_all(line.as_bytes()).and_then(|()| sink.flush());
+        let _closed = sink.write_all(text.as_bytes()).and_then(|()| sink.flush());
     }
 
     /// A service's functions (`payment`, `payment-reconciler`) share its colour.

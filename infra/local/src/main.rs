@@ -87,7 +87,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
 async fn until_stopped(options: Options) -> Result<ExitCode> {
     let console = options.console.clone();
     let mut signals = Signals::new()?;
-    let scope = options.scope;
+    let (scope, reload) = (options.scope, options.reload);
     let mut system = tokio::select! {
         system = System::start(options) => system?,
         () = signals.any() => {
@@ -95,7 +95,7 @@ async fn until_stopped(options: Options) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     };
-    console.say(&if scope == Scope::Everything { ready(&system) } else { emulator_ready(&system) });
+    console.plain(&if scope == Scope::Everything { ready(&system, reload) } else { emulator_ready(&system) });
     let failure = tokio::select! {
         () = signals.any() => None,
         error = system.failed() => Some(error),
@@ -124,7 +124,7 @@ impl Signals {
     }
 }
 
-fn ready(system: &System) -> String {
+fn ready(system: &System, reload: bool) -> String {
     let mut lines = vec![String::new(), "Ready. What runs where:".to_owned(), String::new()];
     let addresses = &system.addresses;
     let mut rows: Vec<_> = addresses.services.iter().collect();
@@ -138,24 +138,17 @@ fn ready(system: &System) -> String {
             .to_owned(),
     );
     lines.push(String::new());
-    lines.extend(SESSION.map(|command| format!("  {command}")));
+    lines.extend(local::SESSION.map(|command| format!("  {command}")));
     lines.push(String::new());
     lines.push(format!("Mail that was sent: {}/_ministack/ses/messages", addresses.emulator));
     lines.push(format!("SMS that were sent: {}/_ministack/sns/sms-messages", addresses.emulator));
-    lines.push(
-        "An edit under functions/ rebuilds and restarts the functions. Ctrl-C stops everything.".to_owned(),
-    );
+    if reload {
+        lines.push("An edit under functions/ rebuilds and restarts the functions.".to_owned());
+    }
+    lines.push("Ctrl-C stops everything.".to_owned());
+    lines.push(String::new());
     lines.join("\n")
 }
-
-/// The documented session.
-const SESSION: [&str; 5] = [
-    r#"curl -X POST http://localhost:8000/login -H "Content-Type: application/json" -d '{"username":"mahindra"}'"#,
-    r#"curl -H "Authorization: Bearer <token>" http://localhost:8001/profile"#,
-    r#"curl -H "Authorization: Bearer <token>" http://localhost:8002/cart"#,
-    r#"curl -H "Authorization: Bearer <token>" http://localhost:8003/orders"#,
-    r#"curl -X POST -H "Authorization: Bearer <token>" http://localhost:8004/pay"#,
-];
 
 fn emulator_ready(system: &System) -> String {
     [
@@ -170,6 +163,7 @@ fn emulator_ready(system: &System) -> String {
         "  PATH=\"$PWD/target/local/tools/bin:$PATH\" cargo lambda watch".to_owned(),
         String::new(),
         "Ctrl-C stops the emulator.".to_owned(),
+        String::new(),
     ]
     .join("\n")
 }

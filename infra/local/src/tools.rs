@@ -48,7 +48,7 @@ impl Tools {
         run(guard, "python3 -m venv", Path::new("python3"), &venv).await.context(ADVICE)?;
         let pip = tools.bin.join("pip");
         let install = |packages: &'static [&'static str]| {
-            let arguments = ["install", "--disable-pip-version-check", "--quiet", "--progress-bar=on"];
+            let arguments = ["install", "--disable-pip-version-check"];
             arguments.into_iter().chain(packages.iter().copied()).map(Path::new).collect::<Vec<_>>()
         };
         // Without its dependency, the Zig compiler: half a gigabyte that only cross-compilation needs.
