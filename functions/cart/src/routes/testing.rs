@@ -1,7 +1,5 @@
 //! The service over an embedded database, with one customer.
 
-mod interleave;
-
 use axum::Router;
 use http::Method;
 use jiff::Timestamp;
@@ -29,7 +27,7 @@ impl App {
     pub(crate) async fn new() -> Self {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let database = Database::new(&["CartTable"]).await;
-        let carts = CartStore::new(interleave::interleaved(&database.table("CartTable")));
+        let carts = CartStore::new(database.table("CartTable"));
         let service =
             Service { verifier: issuer().verifier(&Clock::fixed(now)), tables: vec![carts.table()] };
         let state = State { carts: carts.clone() };

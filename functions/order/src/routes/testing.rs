@@ -1,7 +1,5 @@
 //! The service over an embedded database, with customers, a stock and an admin.
 
-mod interleave;
-
 use std::collections::BTreeMap;
 
 use axum::Router;
@@ -47,11 +45,10 @@ impl App {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let clock = Clock::fixed(now);
         let database = Database::new(&["OrderTable", "CartTable", "UserTable"]).await;
-        let table = |name| interleave::interleaved(&database.table(name));
         let state = State {
-            orders: OrderStore::new(table("OrderTable")),
-            carts: CartStore::new(table("CartTable")),
-            users: UserStore::new(table("UserTable")),
+            orders: OrderStore::new(database.table("OrderTable")),
+            carts: CartStore::new(database.table("CartTable")),
+            users: UserStore::new(database.table("UserTable")),
             clock: clock.clone(),
             ids: Generator::counting(),
         };

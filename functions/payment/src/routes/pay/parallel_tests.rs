@@ -1,5 +1,5 @@
-//! However many ask at once, an order is charged once. On threads, since on one thread the embedded database answers
-//! each call at once and nothing would interleave.
+//! However many ask at once, an order is charged once. On threads, which meet at any point of each other's work, as
+//! instances of a function do.
 
 use std::sync::{Arc, Barrier};
 
