@@ -2,18 +2,11 @@
 
 use std::process::Command;
 
+use local::SESSION;
 use serde_json::Value;
 
 use crate::client::Client;
 use crate::system;
-
-const SESSION: [&str; 5] = [
-    r#"curl -X POST http://localhost:8000/login -H "Content-Type: application/json" -d '{"username":"mahindra"}'"#,
-    r#"curl -H "Authorization: Bearer <token>" http://localhost:8001/profile"#,
-    r#"curl -H "Authorization: Bearer <token>" http://localhost:8002/cart"#,
-    r#"curl -H "Authorization: Bearer <token>" http://localhost:8003/orders"#,
-    r#"curl -X POST -H "Authorization: Bearer <token>" http://localhost:8004/pay"#,
-];
 
 /// Runs a documented command; only the ports are those of this test run, and the token is pasted in.
 fn run(command: &str, token: &str) -> Value {
