@@ -1,9 +1,10 @@
 //! Configuration from the environment, read once at start.
 
 use std::collections::HashMap;
+use std::fmt;
 
 /// The environment variables of this process, or of a test.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Env(HashMap<String, String>);
 
 /// What is wrong with the configuration; names the variable, never its value.
@@ -48,9 +49,22 @@ impl Env {
     }
 }
 
+impl fmt::Debug for Env {
+    /// The names only: among the values are the credentials that Lambda puts there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_value_is_printed() {
+        let env = Env::of([("AWS_SECRET_ACCESS_KEY", "hush")]);
+        assert_eq!(format!("{env:?}"), r#"{"AWS_SECRET_ACCESS_KEY"}"#);
+    }
 
     #[test]
     fn a_missing_or_empty_variable_is_named() {
