@@ -78,7 +78,7 @@ impl Aws {
         aws_sdk_secretsmanager::Client::new(&self.sdk_config("SECRETS_MANAGER"))
     }
 
-    /// Whether every AWS endpoint that is set points at this very machine, and one is: true in the local run only.
+    /// Whether DynamoDB and Secrets Manager are both at an endpoint on this very machine: true in the local run only.
     pub fn endpoint_is_loopback(&self) -> bool {
         let services = ["DYNAMODB", "SECRETS_MANAGER"];
         services.iter().all(|service| self.endpoint(service).is_some_and(is_loopback))
