@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use order::events::Kind;
 use serde::{Deserialize, Serialize};
+use shared::json::object;
 use uuid::Uuid;
 
 /// What a user can be told about.
@@ -103,14 +104,19 @@ pub struct Notification {
 #[serde(deny_unknown_fields)]
 pub struct Preferences {
     /// That the order was placed.
+    #[serde(deserialize_with = "object")]
     pub order_placed: Channels,
     /// That it was paid.
+    #[serde(deserialize_with = "object")]
     pub order_paid: Channels,
     /// That a carrier took it.
+    #[serde(deserialize_with = "object")]
     pub order_shipped: Channels,
     /// That the carrier brought it.
+    #[serde(deserialize_with = "object")]
     pub order_delivered: Channels,
     /// That it was given up.
+    #[serde(deserialize_with = "object")]
     pub order_cancelled: Channels,
 }
 

@@ -4,6 +4,7 @@ use axum::extract::State;
 use http::StatusCode;
 use serde::Deserialize;
 use shared::http::{Json, Path};
+use shared::json::object;
 use shared::problem::Problem;
 use shared::text::Text;
 
@@ -16,6 +17,7 @@ use crate::model::{Price, Product, ProductId, Stock};
 pub(crate) struct Body {
     name: Text<200>,
     description: Option<Text<2000>>,
+    #[serde(deserialize_with = "object")]
     price: Price,
     stock: Stock,
 }
@@ -97,6 +99,7 @@ mod tests {
             ("name", json!(null)),
             ("description", json!("x".repeat(2001))),
             ("price", json!({"amount": 0, "currency": "EUR"})),
+            ("price", json!([450, "EUR"])),
             ("price", json!({"amount": 100_000_001, "currency": "EUR"})),
             ("price.amount", json!({"amount": -1, "currency": "EUR"})),
             ("price.amount", json!({"amount": 9.99, "currency": "EUR"})),

@@ -78,6 +78,7 @@ mod tests {
             (with(&|all| all["order_paid"]["push"] = json!(true)), Some("order_paid.push")),
             (with(&|all| all["order_paid"]["email"] = json!("yes")), Some("order_paid.email")),
             (with(&|all| all["order_paid"] = json!(null)), Some("order_paid")),
+            (with(&|all| all["order_paid"] = json!([true, false])), Some("order_paid")),
             (json!({}), None),
             (json!("x"), None),
         ] {

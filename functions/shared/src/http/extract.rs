@@ -92,7 +92,8 @@ fn parse<T: DeserializeOwned>(is_json: bool, bytes: &[u8]) -> Result<T, Problem>
     if bytes.is_empty() {
         return Err(Problem::bad_request("The request needs a JSON body"));
     }
-    // serde takes an array for a struct, fields by position; every body of ours is an object.
+    // serde takes an array for a struct, fields by position; every body of ours is an object. The structs
+    // within it see to it themselves, by `json::object`.
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
         return Err(Problem::bad_request("The body must be a JSON object"));
     }
