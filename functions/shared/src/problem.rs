@@ -57,10 +57,13 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", "The request is malformed").detail(detail)
     }
 
-    /// 401: a valid access token is needed. `error` is `invalid_token` where one was sent (RFC 6750 §3.1).
+    /// 401: a valid access token is needed. `error` is `invalid_token` where one was sent (RFC 6750 §3.1). Where none was,
+    /// the challenge names a realm, because it must have a parameter (§3) and no error.
     pub fn unauthorized(error: Option<&'static str>) -> Self {
         let (detail, challenge) = match error {
-            None => ("Send an access token: Authorization: Bearer <token>", "Bearer".to_owned()),
+            None => {
+                ("Send an access token: Authorization: Bearer <token>", "Bearer realm=\"api\"".to_owned())
+            }
             Some(error) => ("The access token is not valid", format!("Bearer error=\"{error}\"")),
         };
         let problem = Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A valid access token is required")

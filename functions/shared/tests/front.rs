@@ -119,7 +119,7 @@ async fn guards_stand_before_handlers() {
 
     for path in ["/caller", "/admin", "/forgetful"] {
         let missing = call(Method::GET, path).send(&router).await.expect(StatusCode::UNAUTHORIZED);
-        assert_eq!(missing.headers[WWW_AUTHENTICATE], "Bearer");
+        assert_eq!(missing.headers[WWW_AUTHENTICATE], "Bearer realm=\"api\"");
         let bad = get(path, "bad").await.expect(StatusCode::UNAUTHORIZED);
         assert_eq!(bad.headers[WWW_AUTHENTICATE], "Bearer error=\"invalid_token\"");
     }

@@ -49,7 +49,7 @@ async fn no_bad_token_opens_any_protected_route() {
             assert_ne!(answer.status, 401, "{} {}", route.method, route.path);
         } else {
             assert_eq!(answer.status, 401, "{} {}", route.method, route.path);
-            assert_eq!(answer.headers[WWW_AUTHENTICATE], "Bearer");
+            assert_eq!(answer.headers[WWW_AUTHENTICATE], "Bearer realm=\"api\"");
         }
     }
 }
