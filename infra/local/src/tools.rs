@@ -1,11 +1,13 @@
 //! The tools that the local run needs beyond Rust: cargo-lambda and the AWS emulator, both Python packages, in a virtual
 //! environment under `target/`.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use tokio::time::sleep;
 
 use crate::logs::Console;
 use crate::process::{Child, Guard};
@@ -31,11 +33,7 @@ impl Tools {
     pub async fn install(workspace: &Workspace, guard: &Guard, console: &Console) -> Result<Self> {
         let directory = workspace.local().join("tools");
         fs::create_dir_all(workspace.local()).context("cannot create target/local")?;
-        let lock = File::create(workspace.local().join("tools.lock")).context("cannot create tools.lock")?;
-        if lock.try_lock().is_err() {
-            console.say("waiting for another run to install the tools");
-            lock.lock().context("cannot lock tools.lock")?;
-        }
+        let _held_until_done = lock(&workspace.local().join("tools.lock"), console).await?;
         let done = directory.join("installed");
         let wanted = format!("{CARGO_LAMBDA} {EMULATOR}");
         let tools = Self { bin: directory.join("bin") };
@@ -81,6 +79,27 @@ impl Tools {
     }
 }
 
+/// Locks the file, after whoever holds it. By asking again and again: `File::lock` would block the whole program, and
+/// Ctrl-C with it.
+async fn lock(path: &Path, console: &Console) -> Result<File> {
+    let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
+    let mut told = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if told => {}
+            Err(TryLockError::WouldBlock) => {
+                console.say("waiting for another run to install the tools");
+                told = true;
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("cannot lock {}", path.display()));
+            }
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
 fn check_python() -> Result<()> {
     let check = "import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))";
     let status = Command::new("python3").args(["-c", check]).stderr(Stdio::null()).status();
@@ -95,4 +114,35 @@ async fn run(guard: &Guard, name: &'static str, program: &Path, arguments: &[&Pa
     let mut command = guard.command(program);
     command.args(arguments);
     Child::spawn(name, command)?.succeed().await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_waits_for_another_run_can_be_stopped() {
+        let directory = std::env::temp_dir().join(format!("local-tools-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("lock");
+        let console = Console::file(&directory.join("log")).unwrap();
+        let held = lock(&path, &console).await.unwrap();
+        // Lets go in the end, so that a wait that blocks the program fails this test instead of hanging it.
+        let (stopped, until_stopped) = mpsc::channel::<()>();
+        let holder = thread::spawn(move || {
+            let _stopped_or_too_late = until_stopped.recv_timeout(Duration::from_secs(5));
+            drop(held);
+        });
+        tokio::select! {
+            biased;
+            _ = lock(&path, &console) => panic!("the wait could not be stopped"),
+            () = tokio::task::yield_now() => drop(stopped),
+        }
+        holder.join().unwrap();
+        lock(&path, &console).await.unwrap();
+        fs::remove_dir_all(&directory).unwrap();
+    }
 }
