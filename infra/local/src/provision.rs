@@ -34,7 +34,8 @@ pub async fn provision(
         }
     }
     for queue in template.queues() {
-        aws.create("sqs", "AmazonSQS.CreateQueue", &json!({ "QueueName": queue.logical_id })).await?;
+        let body = json!({ "QueueName": queue.logical_id, "Attributes": queue.attributes });
+        aws.create("sqs", "AmazonSQS.CreateQueue", &body).await?;
     }
     secrets(&aws, template, keys, issuer, state).await?;
     for sender in senders(template) {

@@ -28,7 +28,8 @@ impl Drop for Scratch {
 
 async fn call(endpoint: &str, service: &str, target: &str, body: Value) -> Value {
     let credential = format!("AWS4-HMAC-SHA256 Credential=t/20260101/us-east-1/{service}/aws4_request");
-    let answer = reqwest::Client::new()
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer = client
         .post(endpoint)
         .header("X-Amz-Target", target)
         .header("Content-Type", "application/x-amz-json-1.0")
@@ -88,6 +89,15 @@ async fn what_the_template_declares_is_there_and_stays() {
         let ttl = call(&url, "dynamodb", "DynamoDB_20120810.DescribeTimeToLive", body).await;
         let attribute = ttl["TimeToLiveDescription"]["AttributeName"].as_str();
         assert_eq!(attribute, table.ttl_attribute.as_deref(), "{}", table.logical_id);
+    }
+    for queue in template.queues() {
+        let body = json!({ "QueueName": queue.logical_id });
+        let found = call(&url, "sqs", "AmazonSQS.GetQueueUrl", body).await;
+        let body = json!({ "QueueUrl": found["QueueUrl"], "AttributeNames": ["All"] });
+        let found = call(&url, "sqs", "AmazonSQS.GetQueueAttributes", body).await;
+        for (name, value) in &queue.attributes {
+            assert_eq!(found["Attributes"][name], **value, "{name} of {}", queue.logical_id);
+        }
     }
     let item = json!({ "TableName": "UserTable", "Item": { "pk": { "S": "x" }, "sk": { "S": "y" } } });
     call(&url, "dynamodb", "DynamoDB_20120810.PutItem", item).await;
