@@ -11,7 +11,7 @@
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use shared::db::{DbError, Key, Table, Transaction, TransactionError, retry_conflicts};
+use shared::db::{DbError, Key, Table, Transaction, TransactionError};
 use shared::page::{Page, PageQuery};
 use uuid::Uuid;
 
@@ -139,8 +139,29 @@ impl NotificationStore {
         .await
     }
 
-    /// A transaction of one write, because its `ClientRequestToken` makes a repeated call harmless: the SDK repeats a
-    /// call whose answer was lost, and a repeated conditional put would take its own success for somebody else's.
+    /// Notes how the attempt of whoever holds the claim ended; whether there was an attempt to end.
+    pub async fn settle(&self, key: MessageKey<'_>, outcome: &Outcome) -> Result<bool, DbError> {
+        let (status, name, value) = match outcome {
+            Outcome::Sent(id) => (Status::Sent, "message_id", id),
+            Outcome::Failed(reason) => (Status::Failed, "reason", reason),
+            Outcome::Rejected(reason) => (Status::Rejected, "reason", reason),
+        };
+        self.write(self.table.update_write(&key.in_table(), |update| {
+            update
+                .update_expression("SET #status = :status, #name = :value")
+                .condition_expression("#status = :sending")
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_names("#name", name)
+                .expression_attribute_values(":status", text(status.as_str()))
+                .expression_attribute_values(":value", text(value))
+                .expression_attribute_values(":sending", text(Status::Sending.as_str()))
+        })?)
+        .await
+    }
+
+    /// A transaction of one write, because its `ClientRequestToken` makes a repeated call harmless. The SDK repeats a call
+    /// whose answer was lost: a repeated claim would take its own success for somebody else's, and a repeated outcome
+    /// would undo the claim that somebody else took since.
     async fn write(&self, write: TransactWriteItem) -> Result<bool, DbError> {
         let mut transaction = Transaction::new(self.table.client());
         transaction.add(write);
@@ -149,32 +170,6 @@ impl NotificationStore {
             Err(TransactionError::Cancelled(_)) => Ok(false),
             Err(TransactionError::Db(error)) => Err(error),
         }
-    }
-
-    /// Notes how the attempt of whoever holds the claim ended.
-    pub async fn settle(&self, key: MessageKey<'_>, outcome: &Outcome) -> Result<(), DbError> {
-        let (status, name, value) = match outcome {
-            Outcome::Sent(id) => (Status::Sent, "message_id", id),
-            Outcome::Failed(reason) => (Status::Failed, "reason", reason),
-            Outcome::Rejected(reason) => (Status::Rejected, "reason", reason),
-        };
-        retry_conflicts(|| async {
-            let update = self
-                .table
-                .client()
-                .update_item()
-                .table_name(self.table.name())
-                .set_key(Some(key.in_table().attributes()))
-                .update_expression("SET #status = :status, #name = :value")
-                .condition_expression("attribute_exists(pk)")
-                .expression_attribute_names("#status", "status")
-                .expression_attribute_names("#name", name)
-                .expression_attribute_values(":status", text(status.as_str()))
-                .expression_attribute_values(":value", text(value));
-            update.send().await?;
-            Ok(())
-        })
-        .await
     }
 }
 

@@ -15,11 +15,11 @@
 //! A record with a message that failed is reported as failed, so that Lambda delivers it again, a bounded number of
 //! times, and then puts it into the dead-letter queue.
 //!
-//! **The window that remains**: from the claim until the outcome is written. If the worker dies in it, or the provider's
-//! answer is lost, or the outcome cannot be written, the item stays at `SENDING` and nobody sends the message again,
-//! although the provider may never have had it. So this errs on the side of silence: a user may miss one message,
-//! which the list of notifications then shows as `SENDING`, and never gets one twice. Closing the window would take a
-//! provider that accepts idempotency keys.
+//! **The window that remains**: from the claim until the outcome is written. If the worker dies in it, or the answer to
+//! the claim or the provider's answer is lost, or the outcome cannot be written, the item stays at `SENDING` and nobody
+//! sends the message again, although the provider may never have had it. So this errs on the side of silence: a user may
+//! miss one message, which the list of notifications then shows as `SENDING`, and never gets one twice. Closing the
+//! window would take a provider that accepts idempotency keys.
 //!
 //! What the provider does later (a bounce, SES's own repeated delivery attempts) is not part of this.
 
@@ -161,8 +161,17 @@ impl<S: Sender> Worker<S> {
             }
         };
         // The message is what it is, whether that can be noted or not: delivering the record again would not help.
-        if let Err(error) = self.notifications.settle(key, &outcome).await {
-            tracing::error!(event_id, channel, ?outcome, error = %Chain(&error), "the outcome cannot be noted");
+        match self.notifications.settle(key, &outcome).await {
+            Ok(true) => {}
+            Ok(false) => tracing::error!(
+                event_id,
+                channel,
+                ?outcome,
+                "nobody was sending the message; its outcome is not noted"
+            ),
+            Err(error) => {
+                tracing::error!(event_id, channel, ?outcome, error = %Chain(&error), "the outcome cannot be noted");
+            }
         }
         result
     }

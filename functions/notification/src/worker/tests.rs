@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use user::model::{Email, Phone};
 
 use super::*;
-use crate::testing::{App, life, profile};
+use crate::testing::{App, ORDER_ID, life, order, profile};
 
 const EMAIL: &str = "mahindra@example.com";
 const PHONE: &str = "+15551234567";
@@ -149,6 +149,20 @@ async fn what_may_have_been_sent_is_not_sent_again() {
     assert_eq!(statuses(&app).await, ["SENDING"]);
 }
 
+#[tokio::test]
+async fn an_outcome_that_comes_late_does_not_open_a_message_for_another_attempt() {
+    let app = App::new().await;
+    assert_eq!(app.deliver(life(&[])).await, None);
+    let event_id = format!("{ORDER_ID}:PENDING_PAYMENT");
+    let user_id = profile().user_id;
+    let key = MessageKey { user_id, at: order().created_at, event_id: &event_id, channel: Channel::Email };
+    let late = Outcome::Failed("TooManyRequestsException".to_owned());
+    assert!(!app.worker.notifications.settle(key, &late).await.unwrap());
+    assert_eq!(statuses(&app).await, ["SENT"]);
+    assert_eq!(app.deliver(life(&[])).await, None);
+    assert_eq!(app.sent(), told(&[(EMAIL, "We have your order")]));
+}
+
 /// A sender that never comes back.
 struct Stuck(Arc<Notify>);
 
@@ -216,7 +230,7 @@ async fn a_user_without_a_telephone_gets_mail_only() {
 async fn a_user_without_a_profile_holds_nobody_up() {
     let app = App::new().await;
     let stranger = Key::new("USER#x", "ORDER#x");
-    let mut order = crate::testing::order();
+    let mut order = order();
     order.user_id = uuid::Uuid::from_u128(2);
     let mut records = vec![record(&stranger, None, Some(&order), 99)];
     records.extend(life(&[]));
