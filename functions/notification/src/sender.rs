@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use aws_sdk_sesv2::config::http::HttpResponse;
 use aws_sdk_sesv2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message as Mail};
 use aws_sdk_sns::types::MessageAttributeValue;
@@ -38,7 +39,7 @@ pub enum SendError {
     #[error("the provider does not take the message: {0}")]
     Rejected(String),
     /// It may have been sent.
-    #[error("the provider did not answer: {0}")]
+    #[error("whether the provider took the message is not known: {0}")]
     Unknown(&'static str),
 }
 
@@ -121,14 +122,16 @@ impl Sender for AwsSender {
 }
 
 /// What a failed call says about the message. Everything that is not certain is [`SendError::Unknown`].
-fn classify<E, R>(error: &SdkError<E, R>, permanent: &[&str]) -> SendError
+fn classify<E>(error: &SdkError<E, HttpResponse>, permanent: &[&str]) -> SendError
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
     match error {
         // An error answer with a code is the provider's own word that it did not take the message; one without may come
-        // from anything on the way.
+        // from anything on the way. A 500 (`InternalFailure`) says that the provider does not know either.
+        // https://docs.aws.amazon.com/ses/latest/APIReference-V2/CommonErrors.html
         SdkError::ServiceError(service) => match service.err().code() {
+            Some(_) if service.raw().status().as_u16() == 500 => SendError::Unknown("an internal failure"),
             Some(code) if permanent.contains(&code) => SendError::Rejected(code.to_owned()),
             Some(code) => SendError::Failed(code.to_owned()),
             None => SendError::Unknown("an error answer without a code"),

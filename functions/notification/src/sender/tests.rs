@@ -115,7 +115,12 @@ async fn every_failure_is_told_for_what_it_is_and_no_call_is_repeated() {
             failed("TooManyRequestsException"),
         ),
         ("email", coded("400 Bad Request", "SendingPausedException"), failed("SendingPausedException")),
-        ("email", coded("500 Internal Server Error", "InternalFailure"), failed("InternalFailure")),
+        ("email", coded("503 Service Unavailable", "ServiceUnavailable"), failed("ServiceUnavailable")),
+        (
+            "email",
+            coded("500 Internal Server Error", "InternalFailure"),
+            SendError::Unknown("an internal failure"),
+        ),
         ("email", coded("400 Bad Request", "MessageRejected"), rejected("MessageRejected")),
         ("email", coded("400 Bad Request", "BadRequestException"), rejected("BadRequestException")),
         (
