@@ -21,8 +21,6 @@ pub struct Function {
     pub code_uri: String,
     /// Its environment variables, globals included.
     pub environment: BTreeMap<String, String>,
-    /// Memory in MiB.
-    pub memory_size: u32,
     /// How long an invocation may take.
     pub timeout: Duration,
     /// Method (`ANY` for all) and path (with `{parameters}`) of each HTTP API event; the catch-all is `("ANY", "$default")`.
@@ -37,8 +35,6 @@ pub struct Function {
     pub policies: Vec<Statement>,
     /// Names of managed policies and SAM policy templates it has besides.
     pub managed_policies: Vec<String>,
-    /// All its properties, for what has no field above.
-    pub properties: Value,
 }
 
 /// A `DynamoDB` stream that feeds a function: an event source mapping.
@@ -123,7 +119,6 @@ impl Function {
             name,
             code_uri: value::text(&properties["CodeUri"]).unwrap_or_else(|| ".".to_owned()),
             environment,
-            memory_size: positive(properties, "MemorySize")?.unwrap_or(128),
             timeout: seconds(properties, "Timeout")?.unwrap_or(Duration::from_secs(3)),
             routes: Vec::new(),
             streams: Vec::new(),
@@ -133,7 +128,6 @@ impl Function {
                 .transpose()?,
             policies,
             managed_policies,
-            properties: properties.clone(),
         };
         for (id, event) in value::object(properties, "Events")? {
             function.add_event(id, event).with_context(|| format!("event {id}"))?;

@@ -18,11 +18,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use serde_json::Value;
 
 pub use function::{Function, Schedule, ScheduleKind, StartingPosition, StreamMapping};
 pub use policy::Statement;
-pub use resource::{Queue, Resource, Secret, Table};
+use resource::Resource;
+pub use resource::{Queue, Secret, Table};
 
 /// The region that `AWS::Region` stands for on a laptop.
 pub const REGION: &str = "us-east-1";
@@ -44,7 +44,6 @@ pub struct Template {
     secrets: Vec<Secret>,
     queues: Vec<Queue>,
     functions: Vec<Function>,
-    outputs: BTreeMap<String, Value>,
 }
 
 impl Template {
@@ -67,20 +66,12 @@ impl Template {
                 resources.insert(id.clone(), resource.with_context(|| format!("resource {id}"))?);
             }
         }
-        let mut outputs = BTreeMap::new();
-        for (id, output) in value::object(&document, "Outputs")? {
-            if scope.is_included(output)? {
-                let value = scope.resolve(&output["Value"]).with_context(|| format!("output {id}"))?;
-                outputs.insert(id.clone(), value);
-            }
-        }
         Ok(Self {
             tables: Resource::all(&resources, "AWS::DynamoDB::Table", Table::read)?,
             secrets: Resource::all(&resources, "AWS::SecretsManager::Secret", Secret::read)?,
             queues: Resource::all(&resources, "AWS::SQS::Queue", Queue::read)?,
             functions: Resource::all(&resources, "AWS::Serverless::Function", Function::read)?,
             resources,
-            outputs,
         })
     }
 
@@ -120,20 +111,8 @@ impl Template {
         self.functions.iter().find(|function| function.name == name)
     }
 
-    /// Every resource that the conditions leave in, by logical id, for what has no accessor of its own.
-    #[must_use]
-    pub fn resources(&self) -> &BTreeMap<String, Resource> {
-        &self.resources
-    }
-
-    /// The outputs, by name.
-    #[must_use]
-    pub fn outputs(&self) -> &BTreeMap<String, Value> {
-        &self.outputs
-    }
-
-    /// Whether the function's policies allow the action (such as `secretsmanager:GetSecretValue`) on the resource with
-    /// this logical id, wildcards included.
+    /// Whether the function's policies may allow the action (such as `secretsmanager:GetSecretValue`) on the resource with
+    /// this logical id, wildcards included. A condition is taken to hold where it allows, and not to hold where it denies.
     #[must_use]
     pub fn may(&self, function: &Function, action: &str, logical_id: &str) -> bool {
         let Some(resource) = self.resources.get(logical_id) else {
@@ -142,8 +121,12 @@ impl Template {
         // Policies name a secret by reference, which is its logical id here, or by an ARN with wildcards.
         let names = [logical_id.to_owned(), intrinsics::arn(logical_id, &resource.kind)];
         let concerns = |effect: &str, name: &str| {
-            let mut statements = function.policies.iter().filter(|statement| statement.effect == effect);
-            statements.any(|statement| statement.covers(action, name))
+            function.policies.iter().any(|statement| {
+                let unconditional = statement.condition.is_none();
+                statement.effect == effect
+                    && (effect == "Allow" || unconditional)
+                    && statement.covers(action, name)
+            })
         };
         names.iter().any(|name| concerns("Allow", name)) && !names.iter().all(|name| concerns("Deny", name))
     }

@@ -10,13 +10,13 @@ use crate::value;
 
 /// Any resource, resolved.
 #[derive(Debug, Clone)]
-pub struct Resource {
+pub(crate) struct Resource {
     /// Its type, such as `AWS::DynamoDB::Table`.
-    pub kind: String,
+    pub(crate) kind: String,
     /// Its `Properties`.
-    pub properties: Value,
+    pub(crate) properties: Value,
     /// Its `Metadata`.
-    pub metadata: Value,
+    pub(crate) metadata: Value,
 }
 
 impl Resource {
@@ -103,15 +103,12 @@ impl Table {
 pub struct Secret {
     /// Its logical id, which is its name too.
     pub logical_id: String,
-    /// What it holds.
-    pub description: Option<String>,
 }
 
 impl Secret {
     #[expect(clippy::unnecessary_wraps, reason = "one signature for all readers")]
-    pub(crate) fn read(id: &str, resource: &Resource) -> Result<Self> {
-        let description = value::text(&resource.properties["Description"]);
-        Ok(Self { logical_id: id.to_owned(), description })
+    pub(crate) fn read(id: &str, _: &Resource) -> Result<Self> {
+        Ok(Self { logical_id: id.to_owned() })
     }
 }
 

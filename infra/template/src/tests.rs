@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -52,7 +52,6 @@ fn a_function_has_the_globals_and_its_own_settings() {
     let auth = template.function("auth").expect("auth");
     assert_eq!(auth.logical_id, "AuthFunction");
     assert_eq!(auth.local_port, Some(8000));
-    assert_eq!(auth.memory_size, 256, "from the globals");
     assert_eq!(auth.timeout, Duration::from_secs(10), "its own, through a parameter");
     let expected = [
         ("ARN", "arn:aws:dynamodb:us-east-1:000000000000:table/OrderTable"),
@@ -119,7 +118,9 @@ fn schedules_of_both_kinds() {
 
 #[test]
 fn a_resource_whose_condition_fails_is_absent() {
-    let absent = |parameters: &[(&str, &str)]| !load(parameters).resources().contains_key("ProdQueue");
+    let absent = |parameters: &[(&str, &str)]| {
+        !load(parameters).queues().iter().any(|queue| queue.logical_id == "ProdQueue")
+    };
     assert!(absent(&[]));
     assert!(!absent(&[("Stage", "prod")]));
 }
@@ -144,6 +145,7 @@ fn who_may_do_what() {
     assert!(may("worker", "dynamodb:PutItem", "OrderTable"), "through a wildcard");
     assert!(!may("worker", "dynamodb:DeleteItem", "OrderTable"), "denied");
     assert!(!may("worker", "dynamodb:Query", "OrderTable"), "denied to all but another");
+    assert!(may("worker", "dynamodb:UpdateItem", "OrderTable"), "denied on a condition that may not hold");
     assert_eq!(
         template.function("worker").expect("worker").managed_policies,
         ["AWSLambdaExecute", "SQSPollerPolicy"]
