@@ -44,6 +44,10 @@ fn the_template_maps_just_the_routes_that_the_code_answers() {
             .collect();
         assert_eq!(mapped, code, "{name}: the template's routes and the code's");
     }
+    let with_routes = template.functions().iter().filter(|function| !function.routes.is_empty());
+    let with_routes: BTreeSet<&str> = with_routes.map(|function| function.name.as_str()).collect();
+    let known = routes_of_the_code();
+    assert_eq!(with_routes, known.keys().map(String::as_str).collect(), "the services that these tests know");
 }
 
 #[test]
@@ -100,6 +104,32 @@ fn only_auth_may_read_the_private_key() {
         let may = template.may(function, "secretsmanager:GetSecretValue", "SigningKeySecret");
         assert_eq!(may, function.name == "auth", "{}", function.name);
     }
+}
+
+/// What they grant is not in the template, so neither a reader nor the tests here would see it.
+#[test]
+fn no_function_has_a_managed_policy() {
+    for function in template().functions() {
+        assert!(function.managed_policies.is_empty(), "{}: {:?}", function.name, function.managed_policies);
+    }
+}
+
+/// `sam build` runs in `CodeUri`, and is not part of the tests.
+#[test]
+fn each_function_is_built_where_its_binary_is() {
+    for function in template().functions() {
+        let package = workspace_root().join(&function.code_uri);
+        let main = package.join("src/main.rs").is_file() && package.ends_with(&function.name);
+        let job = package.join("src/bin").join(format!("{}.rs", function.name)).is_file();
+        assert!(main || job, "{} in {}", function.name, function.code_uri);
+    }
+}
+
+/// Whoever holds a payment's lease must be dead when it runs out.
+#[test]
+fn a_payments_lease_is_longer_than_a_request_may_take() {
+    let limit = template().function("payment").unwrap().timeout;
+    assert!(payment::model::LEASE.unsigned_abs() > limit, "{} and {limit:?}", payment::model::LEASE);
 }
 
 #[test]

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use shared::money::Money;
 use uuid::Uuid;
 
-/// How long one owner may work on a payment: longer than the function `payment` may run (10 s), so that an owner
-/// whose lease ran out is dead.
+/// How long one owner may work on a payment: longer than the function `payment` may run (10 s; a test compares it with
+/// `template.yaml`), so that a request whose lease ran out is dead. A slow reconciler may not be: nothing breaks then.
 pub const LEASE: SignedDuration = SignedDuration::from_secs(15);
 
 /// One attempt to pay one order.

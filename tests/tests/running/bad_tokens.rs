@@ -1,5 +1,7 @@
 //! Every bad token on every protected route of every service; a new route is covered by existing.
 
+use std::collections::BTreeSet;
+
 use http::Method;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use shared::clock::Clock;
@@ -7,6 +9,7 @@ use shared::routes::{Access, Route};
 use uuid::Uuid;
 
 use crate::client::{Client, issuer};
+use crate::system;
 
 /// Each service and what its crate declares.
 pub(crate) fn routes() -> Vec<(&'static str, Route)> {
@@ -33,6 +36,8 @@ async fn no_bad_token_opens_any_protected_route() {
     let client = Client::new();
     let bad = issuer().bad_authorizations(Uuid::from_u128(7), Clock::system().now());
     let mut routes = routes();
+    let services: BTreeSet<_> = routes.iter().map(|(service, _)| *service).collect();
+    assert_eq!(services, system().addresses.services.keys().map(String::as_str).collect(), "all services");
     routes.retain(|(_, route)| route.access != Access::Public);
     assert!(routes.len() > 20, "the protected routes are listed");
     for (service, route) in routes {
