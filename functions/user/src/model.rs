@@ -1,5 +1,7 @@
 //! Profiles and addresses: what they are made of, and what is acceptable in them.
 
+use std::fmt;
+
 use email_address::{EmailAddress, Options};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -68,13 +70,13 @@ pub struct Label {
 #[serde(try_from = "String", into = "String")]
 pub struct Username(String);
 
-/// An e-mail address (RFC 5321, RFC 5322), without a display name; at most 254 characters.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// An e-mail address (RFC 5321, RFC 5322), without a display name; at most 254 characters. Never printed for debugging.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Email(String);
 
-/// A telephone number in E.164 form, `+` and 8 to 15 digits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A telephone number in E.164 form, `+` and 8 to 15 digits. Never printed for debugging.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Phone(String);
 
@@ -155,6 +157,18 @@ impl TryFrom<String> for Country {
     }
 }
 
+impl fmt::Debug for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Email(..)")
+    }
+}
+
+impl fmt::Debug for Phone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Phone(..)")
+    }
+}
+
 macro_rules! text {
     ($($name:ident),+) => {$(
         impl $name {
@@ -200,6 +214,21 @@ mod tests {
         {
             Email::try_from(bad.to_owned()).unwrap_err();
         }
+    }
+
+    #[test]
+    fn where_a_user_is_reached_is_not_printed() {
+        let profile = Profile {
+            user_id: Uuid::nil(),
+            username: "ann".to_owned().try_into().unwrap(),
+            email: "ann@example.com".to_owned().try_into().unwrap(),
+            phone: Some("+4930123456".to_owned().try_into().unwrap()),
+            name: None,
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+        };
+        let printed = format!("{profile:?}");
+        assert!(!printed.contains("example.com") && !printed.contains("30123456"), "{printed}");
     }
 
     #[test]
