@@ -39,8 +39,8 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Password
     Password::deserialize(deserializer).map(Some)
 }
 
-/// Who has one now (RFC 6749 §5.1).
-#[derive(Debug, Serialize)]
+/// Who has one now (RFC 6749 §5.1). Not `Debug`: it must not be printed.
+#[derive(Serialize)]
 pub(crate) struct LoggedIn {
     access_token: String,
     token_type: &'static str,
