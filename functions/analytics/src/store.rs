@@ -17,6 +17,7 @@ use shared::db::{DbError, Key, Table, Transaction, TransactionError, from_item};
 use shared::money::Money;
 use shared::text::Text;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::model::{Counter, Days, Event, EventName, Sums};
@@ -112,7 +113,9 @@ impl AnalyticsStore {
         let mut queries = JoinSet::new();
         for day in days.iter() {
             let store = self.clone();
-            queries.spawn(async move { store.sums_of(day).await.map(|sums| (day, sums)) });
+            let query = async move { store.sums_of(day).await.map(|sums| (day, sums)) };
+            // A task is outside of the request's span, and its log lines would lack the request's id.
+            queries.spawn(query.in_current_span());
         }
         let mut sums = queries.join_all().await.into_iter().collect::<Result<Vec<_>, _>>()?;
         sums.sort_by_key(|(day, _)| *day);
