@@ -150,6 +150,7 @@ mod tests {
         let error = State::new(&env, &Aws::new(&env).unwrap()).await.unwrap_err();
         assert!(error.to_string().contains("DEMO_LOGIN"), "{error}");
     }
+
     /// A log in memory.
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);

@@ -8,6 +8,7 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use lambda_runtime::{LambdaEvent, service_fn};
 use shared::aws::Aws;
 use shared::run::Failure;
+use tracing::Instrument as _;
 
 fn main() -> ExitCode {
     shared::run::start(|env| async move {
@@ -15,8 +16,9 @@ fn main() -> ExitCode {
         let answers = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build();
         let bootstrap = Bootstrap::new(&env, Aws::new(&env)?.secrets_manager(), answers)?;
         let bootstrap = &bootstrap;
-        let handle = |event: LambdaEvent<Event>| async move {
-            bootstrap.handle(&event.payload).await.map_err(Failure::from)
+        let handle = |event: LambdaEvent<Event>| {
+            let span = tracing::info_span!("bootstrap", request_id = event.context.request_id);
+            async move { bootstrap.handle(&event.payload).await.map_err(Failure::from) }.instrument(span)
         };
         lambda_runtime::run(service_fn(handle)).await
     })

@@ -74,7 +74,8 @@ pub(crate) async fn post(
     Ok(([(CACHE_CONTROL, "no-store")], Json(token)))
 }
 
-/// The account that name and password open. Whether the name exists or not, the work is one read and one hash.
+/// The account that name and password open. Whether the name exists or not, the work is one read and one hash; only for a
+/// name that nobody can have there is nothing to read, which is no secret.
 async fn by_password(app: &App, username: String, password: Password) -> Result<Option<Account>, Problem> {
     let account = find(app, username).await?;
     let stored = account.as_ref().and_then(|account| account.password_hash.clone());
