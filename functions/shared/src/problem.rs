@@ -98,7 +98,7 @@ impl Problem {
     /// 503: the same request may succeed in `retry_after` seconds.
     pub fn unavailable(retry_after: u64) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The service cannot answer right now")
-            .detail("Nothing was lost; try again shortly")
+            .detail("Try again shortly")
             .retry_after(retry_after)
     }
 
