@@ -7,6 +7,9 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 /// Prints its own process id and those of two children, one of which has left its process group and session, as the
 /// functions do under `cargo lambda watch`.
 const FAMILY: &str = "setsid sleep 1000 & echo $!; sleep 1000 & echo $!; echo $$; wait";
@@ -53,8 +56,8 @@ fn grandchildren_die_when_the_parent_is_killed() {
 #[test]
 fn a_guard_that_is_told_to_stop_takes_its_family_along() {
     let guarded = Guarded::start(Stdio::piped(), FAMILY);
-    let pid = guarded.guard.id().to_string();
-    assert!(Command::new("kill").arg(pid).status().unwrap().success());
+    let pid = Pid::from_raw(guarded.guard.id().try_into().unwrap());
+    kill(pid, Signal::SIGTERM).unwrap();
     guarded.assert_gone();
 }
 

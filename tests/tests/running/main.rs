@@ -11,18 +11,21 @@ mod shopping;
 mod watch;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::LazyLock;
 
 use local::system::{Background, Options, System};
 use local::workspace::Workspace;
 
-/// More than the parallel requests of any test would need if one instance served them all.
+/// Of each function at most: one alone would serve parallel requests one after the other, and prove nothing.
 const INSTANCES: u16 = 8;
 
 /// The one system of this test run. It ends with this process: its guards see to that.
 fn system() -> &'static Background {
     static SYSTEM: LazyLock<Background> = LazyLock::new(|| {
+        tidy();
         let directory = directory();
+        // Of a process with the same id, in a container whose ids begin anew.
         let _absent = std::fs::remove_dir_all(&directory);
         let options = Options::private(Workspace::find().unwrap(), &directory, INSTANCES).unwrap();
         let log = directory.join("system.log");
@@ -31,7 +34,23 @@ fn system() -> &'static Background {
     &SYSTEM
 }
 
-/// Where it keeps keys, data and log.
+/// Where it keeps keys, data and log: each run in a directory of its own, because two may be under way, and because the
+/// emulator of a run writes its data when the run is over.
 fn directory() -> PathBuf {
+    runs().join(std::process::id().to_string())
+}
+
+fn runs() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("running")
+}
+
+/// Deletes what the runs before left. What cannot be deleted now, the next run deletes.
+fn tidy() {
+    for run in std::fs::read_dir(runs()).into_iter().flatten().flatten() {
+        let runs_still =
+            Command::new("sh").args(["-c", "kill -0 \"$0\" 2>/dev/null"]).arg(run.file_name()).status();
+        if !runs_still.unwrap().success() {
+            let _not_now = std::fs::remove_dir_all(run.path());
+        }
+    }
 }
