@@ -16,18 +16,9 @@ fn template() -> Template {
 
 /// The routes that the code answers, per function.
 fn routes_of_the_code() -> BTreeMap<String, Routes> {
-    let lists: [(&str, Vec<Route>); 7] = [
-        ("auth", auth::routes().list()),
-        ("user", user::routes().list()),
-        ("cart", cart::routes().list()),
-        ("order", order::routes().list()),
-        ("payment", payment::routes().list()),
-        ("notification", notification::routes().list()),
-        ("analytics", analytics::routes().list()),
-    ];
     let pairs =
         |list: Vec<Route>| list.into_iter().map(|route| (route.method.to_string(), route.path)).collect();
-    lists.into_iter().map(|(name, list)| (name.to_owned(), pairs(list))).collect()
+    tests::services().into_iter().map(|(name, list)| (name.to_owned(), pairs(list))).collect()
 }
 
 #[test]

@@ -13,16 +13,10 @@ use crate::system;
 
 /// Each service and what its crate declares.
 pub(crate) fn routes() -> Vec<(&'static str, Route)> {
-    let lists = [
-        ("auth", auth::routes().list()),
-        ("user", user::routes().list()),
-        ("cart", cart::routes().list()),
-        ("order", order::routes().list()),
-        ("payment", payment::routes().list()),
-        ("notification", notification::routes().list()),
-        ("analytics", analytics::routes().list()),
-    ];
-    lists.into_iter().flat_map(|(name, list)| list.into_iter().map(move |route| (name, route))).collect()
+    tests::services()
+        .into_iter()
+        .flat_map(|(name, list)| list.into_iter().map(move |route| (name, route)))
+        .collect()
 }
 
 /// The route's path with some well-formed value for each parameter.
