@@ -29,6 +29,7 @@ pub(crate) const PAYMENT: Uuid = Uuid::from_u128(0xfee);
 pub(crate) struct App {
     pub(crate) router: Router,
     pub(crate) state: State,
+    pub(crate) database: Database,
 }
 
 /// The user number `number`.
@@ -53,7 +54,7 @@ impl App {
             ids: Generator::counting(),
         };
         let service = Service { verifier: issuer().verifier(&clock), tables: vec![state.orders.table()] };
-        Self { router: crate::router(state.clone(), service), state }
+        Self { router: crate::router(state.clone(), service), state, database }
     }
 
     /// A token of the user number `number`.

@@ -1,7 +1,8 @@
 //! A fresh DynamoDB per test, with the tables that `template.yaml` declares.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, HttpClient, Region};
 use aws_sdk_dynamodb::{Client, Config};
@@ -9,6 +10,7 @@ use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
@@ -26,7 +28,11 @@ use crate::id::Generator;
 pub struct Database {
     client: Client,
     prefix: String,
+    loss: Loss,
 }
+
+/// Answers to lose: of which operation, and which of its calls, those that were seen already not counted.
+type Loss = Arc<Mutex<Option<(&'static str, Range<usize>)>>>;
 
 impl Database {
     /// A database with these tables, named by their logical ids in `template.yaml`.
@@ -35,13 +41,14 @@ impl Database {
     /// When the template has no such table, or the table cannot be made.
     pub async fn new(tables: &[&str]) -> Self {
         let env = Env::process();
+        let loss = Loss::default();
         let (client, prefix) = if env.optional("AWS_ENDPOINT_URL").is_some() {
             let unique = u64::from_le_bytes(Generator::system().bytes());
             (Aws::new(&env).expect("region and credentials").dynamodb(), format!("test-{unique:x}-"))
         } else {
-            (embedded(), String::new())
+            (embedded(Arc::clone(&loss)), String::new())
         };
-        let database = Self { client, prefix };
+        let database = Self { client, prefix, loss };
         let template =
             template::Template::load(&template::workspace_root(), &BTreeMap::new()).expect("template.yaml");
         let declared = template.tables();
@@ -56,6 +63,20 @@ impl Database {
     /// The table with this logical id.
     pub fn table(&self, logical_id: &str) -> Table {
         Table::new(self.client.clone(), format!("{}{logical_id}", self.prefix))
+    }
+
+    /// Loses the answers to these calls of an operation, counted from 0 and from now on: they are carried out, and the
+    /// client hears nothing. Only the embedded database does so; another endpoint answers as ever.
+    ///
+    /// # Panics
+    /// When another thread panicked in here.
+    pub fn lose_answers(&self, operation: &'static str, calls: Range<usize>) {
+        *self.loss.lock().expect("no panic") = Some((operation, calls));
+    }
+
+    /// Whether [`lose_answers`](Self::lose_answers) does anything.
+    pub fn can_lose_answers(&self) -> bool {
+        self.prefix.is_empty()
     }
 
     /// Every item of a table, to look at what a test left there.
@@ -95,21 +116,35 @@ async fn create_table(client: &Client, body: &Value) {
         .expect("the table that the template declares");
 }
 
-fn embedded() -> Client {
+fn embedded(loss: Loss) -> Client {
     let database = dynoxide::Database::memory().expect("a database in memory");
     Client::from_conf(
         Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::from_static("us-east-1"))
             .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .http_client(Embedded(Arc::new(database)))
+            .http_client(Embedded { database: Arc::new(database), loss })
             .build(),
     )
 }
 
 /// Answers the SDK's requests from the database in this process.
 #[derive(Clone)]
-struct Embedded(Arc<dynoxide::Database>);
+struct Embedded {
+    database: Arc<dynoxide::Database>,
+    loss: Loss,
+}
+
+impl Embedded {
+    /// Whether the answer to this call gets lost.
+    fn loses(&self, operation: &str) -> bool {
+        let mut loss = self.loss.lock().expect("no panic");
+        let Some((_, calls)) = loss.as_mut().filter(|(of, _)| *of == operation) else { return false };
+        let lost = calls.start == 0 && calls.end > 0;
+        *calls = calls.start.saturating_sub(1)..calls.end.saturating_sub(1);
+        lost
+    }
+}
 
 impl std::fmt::Debug for Embedded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -125,17 +160,21 @@ impl HttpClient for Embedded {
 
 impl HttpConnector for Embedded {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let database = Arc::clone(&self.0);
+        let embedded = self.clone();
         HttpConnectorFuture::new(async move {
             // Every call lets the other tasks go first. Without it a handler would run from its first line to its last
             // with no other one in between, and a race would never show.
             tokio::task::yield_now().await;
             let operation = request.headers().get("x-amz-target").and_then(|target| target.split('.').nth(1));
+            let operation = operation.unwrap_or_default();
             let body = request.body().bytes().unwrap_or_default();
-            let (status, body) = match dispatch(&database, operation.unwrap_or_default(), body) {
+            let (status, body) = match dispatch(&embedded.database, operation, body) {
                 Ok(body) => (200, body),
                 Err(error) => (error.status_code(), error.to_json()),
             };
+            if embedded.loses(operation) {
+                return Err(ConnectorError::io("the connection broke off".into()));
+            }
             let status = StatusCode::try_from(status).expect("a valid status");
             Ok(HttpResponse::new(status, SdkBody::from(body)))
         })

@@ -206,6 +206,23 @@ async fn one_cart_is_one_order_however_often_it_is_sent() {
     assert_eq!(app.stock("tea").await, Some(98));
 }
 
+/// The client asks again where an answer got lost; what was written must not be in its own way.
+#[tokio::test]
+async fn a_lost_answer_of_the_table_is_not_noticed() {
+    let app = App::new().await;
+    app.sell("tea", 450, 10).await;
+    app.fill_cart(1, &[("tea", 2)]).await;
+    app.database.lose_answers("TransactWriteItems", 0..1);
+    let placed = app.post(1, "/orders").await.expect(StatusCode::CREATED).json;
+    assert_eq!(app.get("/orders").await.json["items"], json!([placed]));
+    assert_eq!((app.stock("tea").await, app.cart_lines(1).await), (Some(8), 0));
+
+    let id: Uuid = placed["id"].as_str().unwrap().parse().unwrap();
+    app.database.lose_answers("TransactWriteItems", 0..1);
+    let _cancelled = app.post(1, &format!("/orders/{id}/cancel")).await.expect(StatusCode::OK);
+    assert_eq!(app.stock("tea").await, Some(10));
+}
+
 #[tokio::test]
 async fn the_fullest_cart_fits_into_one_transaction() {
     let app = App::new().await;

@@ -41,6 +41,51 @@ async fn a_panic_answers_500_and_loses_nothing() {
     }
 }
 
+/// The client of the table asks again where an answer got lost; what was written must not be in its own way.
+#[tokio::test]
+async fn a_lost_answer_of_the_table_is_not_noticed() {
+    // The intent, the provider's book, the outcome.
+    for (operation, call) in [("TransactWriteItems", 0), ("PutItem", 0), ("TransactWriteItems", 1)] {
+        let app = App::new().await;
+        let order = app.order().await;
+        app.database.lose_answers(operation, call..call + 1);
+        let _receipt = app.pay_with(&order, "pm_card_visa").await.expect(StatusCode::CREATED);
+        app.assert_paid_once(&order).await;
+    }
+    let app = App::new().await;
+    let order = app.order().await;
+    app.die(&order, "pm_card_visa", Fault::HoldAfter).await;
+    app.outlive_leases();
+    app.database.lose_answers("TransactWriteItems", 0..1);
+    let _taken_over = app.pay_with(&order, "pm_card_visa").await.expect(StatusCode::CREATED);
+    app.assert_paid_once(&order).await;
+}
+
+#[tokio::test]
+async fn when_the_table_is_silent_for_good_the_next_request_finds_out() {
+    // Silent about the intent: it is there, and its payment is finished when the lease has run out.
+    let app = App::new().await;
+    if !app.database.can_lose_answers() {
+        return;
+    }
+    let order = app.order().await;
+    app.database.lose_answers("TransactWriteItems", 0..3);
+    let _unknown = app.pay_with(&order, "pm_card_visa").await.expect(StatusCode::SERVICE_UNAVAILABLE);
+    assert!(app.charges().await.is_empty());
+    app.outlive_leases();
+    let _receipt = app.pay_with(&order, "pm_card_visa").await.expect(StatusCode::CREATED);
+    app.assert_paid_once(&order).await;
+
+    // Silent about the outcome: the order is paid.
+    let app = App::new().await;
+    let order = app.order().await;
+    app.database.lose_answers("TransactWriteItems", 1..4);
+    let _unknown = app.pay_with(&order, "pm_card_visa").await.expect(StatusCode::SERVICE_UNAVAILABLE);
+    let again = app.pay_with(&order, "pm_card_visa").await.expect(StatusCode::CONFLICT);
+    assert_eq!(again.json["order_status"], "PAID");
+    app.assert_paid_once(&order).await;
+}
+
 #[tokio::test]
 async fn a_decline_whose_function_died_is_told_to_the_next_request() {
     let app = App::new().await;
