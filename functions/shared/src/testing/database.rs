@@ -140,15 +140,9 @@ impl Embedded {
     fn loses(&self, operation: &str) -> bool {
         let mut loss = self.loss.lock().expect("no panic");
         let Some((_, calls)) = loss.as_mut().filter(|(of, _)| *of == operation) else { return false };
-        let lost = calls.start == 0 && calls.end > 0;
+        let this_one = calls.contains(&0);
         *calls = calls.start.saturating_sub(1)..calls.end.saturating_sub(1);
-        lost
-    }
-}
-
-impl std::fmt::Debug for Embedded {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Embedded")
+        this_one
     }
 }
 
