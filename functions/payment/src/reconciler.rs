@@ -80,6 +80,7 @@ mod tests {
     use order::model::Status;
 
     use super::*;
+    use crate::provider::ChargeRequest;
     use crate::testing::{App, Fault};
 
     async fn counts(app: &App) -> Counts {
@@ -148,6 +149,28 @@ mod tests {
         app.outlive_leases();
         assert_eq!(counts(&app).await, Counts { succeeded: 1, ..Counts::default() });
         app.assert_paid_once(&order).await;
+    }
+
+    #[tokio::test]
+    async fn what_the_provider_refuses_sets_off_the_alarm() {
+        let app = App::new().await;
+        let order = app.order().await;
+        app.die(&order, "pm_card_visa", Fault::HoldBefore).await;
+        let payment = app.payments().await.remove(0);
+        let other = ChargeRequest {
+            idempotency_key: payment.id,
+            amount: payment.amount.times(2).unwrap(),
+            method: payment.method.token,
+            user_id: payment.user_id,
+        };
+        app.state.provider.charge(&other).await.unwrap();
+        app.outlive_leases();
+        let answer = app.pay_with(&order, "pm_card_visa").await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        app.outlive_leases();
+        let error = run(&app.state).await.unwrap_err();
+        let incomplete: &Incomplete = error.downcast_ref().unwrap();
+        assert_eq!(incomplete.counts, Counts { failed: 1, ..Counts::default() });
     }
 
     #[tokio::test]

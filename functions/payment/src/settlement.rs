@@ -14,6 +14,10 @@ pub enum SettleError {
     /// The provider did not say whether it charged.
     #[error("the outcome of the payment is not known")]
     Unknown,
+    /// The provider does not accept the request, which says nothing about an earlier one under the same key: someone must
+    /// look.
+    #[error("the provider refuses the charge")]
+    Refused,
     /// Payment and order contradict each other: a bug.
     #[error("the order does not carry the mark of its payment")]
     MarkMissing,
@@ -68,10 +72,9 @@ async fn charge(state: &State, payment: &Payment) -> Result<Outcome, SettleError
     match tokio::time::timeout(state.provider_deadline, state.provider.charge(&request)).await {
         Ok(Ok(charge)) => Ok(Outcome::Charged(charge.id)),
         Ok(Err(ProviderError::Declined(reason))) => Ok(Outcome::Declined(reason)),
-        // A refusal says nothing about an earlier attempt under the same key.
         Ok(Err(error @ ProviderError::Refused(_))) => {
             tracing::error!(payment_id = %payment.id, error = %Chain(&error), "the provider refuses a charge");
-            Err(SettleError::Unknown)
+            Err(SettleError::Refused)
         }
         Ok(Err(error @ ProviderError::Unknown(_))) => {
             tracing::warn!(payment_id = %payment.id, error = %Chain(&error), "the outcome of a charge is unknown");

@@ -128,7 +128,7 @@ async fn finish(app: &App, order: &Order, payment: Payment) -> Result<Created, P
     let in_flight = payment.clone();
     let payment = match settle(app, order, payment).await {
         Ok(payment) => payment,
-        Err(SettleError::Unknown) => return Err(unknown(app, &in_flight)),
+        Err(SettleError::Unknown | SettleError::Refused) => return Err(unknown(app, &in_flight)),
         Err(SettleError::Db(error)) => return Err(error.into()),
         Err(error @ SettleError::MarkMissing) => return Err(Problem::internal(&error)),
     };
