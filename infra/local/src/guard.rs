@@ -17,7 +17,7 @@ use nix::unistd::{Pid, setsid};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 /// The hidden subcommand that makes this program a guard.
 pub const SUBCOMMAND: &str = "guard";
@@ -90,7 +90,7 @@ async fn sweep(group: Option<Pid>) {
             // Reaps it where it is, or has become, a child of ours.
             let _not_ours = nix::sys::wait::waitpid(pid, Some(nix::sys::wait::WaitPidFlag::WNOHANG));
         }
-        sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
