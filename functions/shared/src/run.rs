@@ -4,6 +4,11 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use axum::Router;
+use http::header::HOST;
+use lambda_http::Adapter;
+use lambda_http::request::LambdaRequest;
+use lambda_runtime::LambdaEvent;
+use lambda_runtime::tower::ServiceExt as _;
 
 use crate::config::Env;
 use crate::problem::Chain;
@@ -33,5 +38,76 @@ pub fn start<F: Future<Output = Result<(), Failure>>>(function: impl FnOnce(Env)
 
 /// Serves `router` behind an API Gateway HTTP API.
 pub async fn http(router: Router) -> Result<(), Failure> {
-    lambda_http::run(router).await
+    lambda_runtime::run(Adapter::from(router).map_request(presentable)).await
+}
+
+/// The event in a form from which `lambda_http` can build a request: it panics where Host, X-Forwarded-Proto or the query
+/// string cannot be part of a URI, all of which a client writes. Nothing here reads the first two.
+fn presentable(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<LambdaRequest> {
+    if let LambdaRequest::ApiGatewayV2(request) = &mut event.payload {
+        request.headers.remove(HOST);
+        request.headers.remove("x-forwarded-proto");
+        request.request_context.domain_name = None;
+        if let Some(query) = &mut request.raw_query_string
+            && !query.bytes().all(may_stand_in_query)
+        {
+            let encode = |byte| {
+                if may_stand_in_query(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+            };
+            *query = query.bytes().map(encode).collect();
+        }
+    }
+    event
+}
+
+/// RFC 3986 §3.4, and what `http::Uri` takes besides.
+fn may_stand_in_query(byte: u8) -> bool {
+    matches!(byte, b'!' | b'$'..=b';' | b'=' | b'?'..=b'~')
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use lambda_runtime::Context;
+    use serde_json::json;
+
+    use super::*;
+
+    fn request(path: &str, query: &str, headers: &serde_json::Value) -> Request<lambda_http::Body> {
+        let event = json!({
+            "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query,
+            "headers": headers, "isBase64Encoded": false,
+            "requestContext": {
+                "http": {"method": "GET", "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1"},
+                "stage": "$default", "domainName": "api.example.com", "timeEpoch": 0,
+            },
+        });
+        let event = serde_json::from_value(event).unwrap();
+        let event = LambdaEvent::new(LambdaRequest::ApiGatewayV2(event), Context::default());
+        presentable(event).payload.into()
+    }
+
+    #[test]
+    fn a_good_request_keeps_its_path_query_and_headers() {
+        let headers = json!({"host": "api.example.com", "authorization": "Bearer x"});
+        let request = request("/orders", "cursor=a%20b&limit=2", &headers);
+        assert_eq!(request.uri().path(), "/orders");
+        assert_eq!(request.uri().query(), Some("cursor=a%20b&limit=2"));
+        assert_eq!(request.headers()["authorization"], "Bearer x");
+    }
+
+    #[test]
+    fn whatever_a_client_writes_becomes_a_request() {
+        for query in ["x=\"<>\"", "a b", "\u{1}", "ä", "#", "%", "%zz", "{}|^`\\"] {
+            let request = request("/orders", query, &json!({}));
+            assert_eq!(request.uri().path(), "/orders", "{query}");
+        }
+        for path in ["//", "/a b", "/\u{1}", "/ä", "/%", "/?", "/#", "/..%2f", "/\\", "/:80", "/@x"] {
+            let _built = request(path, "", &json!({}));
+        }
+        for hostile in ["", "%%%", "[", "a b", "x:y:z", "@", "http://"] {
+            let headers = json!({"host": hostile, "x-forwarded-proto": hostile});
+            assert_eq!(request("/orders", "", &headers).uri().path(), "/orders", "{hostile}");
+        }
+    }
 }

@@ -126,6 +126,7 @@ async fn one_cart_becomes_one_order() {
         .put("cart", &format!("/cart/items/{product}"), &user.token, json!({"quantity": 3}))
         .await
         .expect(200);
+    all_instances(&client, "order", "/orders", &user.token).await;
     let checkout =
         |client: Client, user: User| async move { client.post("order", "/orders", &user.token, None).await };
     let answers = all_at_once((0..8).map(|_| checkout(client.clone(), user.clone()))).await;
