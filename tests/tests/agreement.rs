@@ -61,31 +61,37 @@ fn cargo_lambdas_router_sends_each_path_to_its_function() {
     assert_eq!(actual, expected);
 }
 
-#[test]
-fn each_service_has_its_documented_local_port() {
-    let documented = [
-        ("auth", 8000),
-        ("user", 8001),
-        ("cart", 8002),
-        ("order", 8003),
-        ("payment", 8004),
-        ("notification", 8005),
-        ("analytics", 8006),
-    ];
-    let template = template();
-    let ports: BTreeMap<&str, u16> = template
-        .functions()
-        .iter()
-        .filter_map(|function| Some((function.name.as_str(), function.local_port?)))
-        .collect();
-    assert_eq!(ports, BTreeMap::from(documented));
+/// The README's table of services: the port of each, and its routes.
+fn documented() -> BTreeMap<String, (u16, Routes)> {
     let readme = std::fs::read_to_string(workspace_root().join("README.md")).unwrap();
-    for (name, port) in documented {
-        let row = readme.lines().any(|line| {
-            line.starts_with('|') && line.contains(&format!("`{name}`")) && line.contains(&port.to_string())
-        });
-        assert!(row, "the README's table of services has no row for {name} on {port}");
-    }
+    let service = |line: &str| {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let ["", name, port, paths, ""] = cells[..] else { return None };
+        let name = name.strip_prefix('`')?.strip_suffix('`')?;
+        Some((name.to_owned(), (port.parse().ok()?, routes_in(paths))))
+    };
+    readme.lines().filter_map(service).collect()
+}
+
+/// What stands between backticks: methods and a path, such as `GET PUT /notifications/preferences`.
+fn routes_in(text: &str) -> Routes {
+    let quoted = text.split('`').skip(1).step_by(2);
+    let routes = quoted.filter_map(|words| words.rsplit_once(' '));
+    routes
+        .flat_map(|(methods, path)| methods.split(' ').map(|method| (method.to_owned(), path.to_owned())))
+        .collect()
+}
+
+#[test]
+fn the_readme_names_every_service_with_its_port_and_its_paths() {
+    let template = template();
+    let code = routes_of_the_code().into_iter().map(|(name, mut routes)| {
+        // The README says of all services at once that each has this one.
+        assert!(routes.remove(&("GET".to_owned(), format!("/{name}/ready"))), "{name} has no readiness");
+        let port = template.function(&name).and_then(|function| function.local_port);
+        (name.clone(), (port.unwrap_or_else(|| panic!("{name} has no LocalPort")), routes))
+    });
+    assert_eq!(documented(), code.collect());
 }
 
 #[test]
