@@ -73,7 +73,7 @@ impl SigningSecret {
     }
 }
 
-/// A key pair that signs: parsed once, because parsing costs more than signing.
+/// A key pair that signs: parsed once, because parsing checks the key, which is slow.
 #[derive(Debug)]
 pub struct SigningKey {
     pair: KeyPair,

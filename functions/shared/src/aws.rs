@@ -1,7 +1,7 @@
 //! AWS clients, built by hand from the Lambda environment.
 //!
-//! `aws_config::load_defaults` looks in places that a function never has (profiles, IMDS, SSO) and costs 3.5 times
-//! the start-up CPU.
+//! `aws_config::load_defaults` looks in places that a function never has (profiles, IMDS, SSO), and a function's start
+//! pays for it.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -38,7 +38,7 @@ impl Aws {
             "lambda-environment",
         );
         let client = aws_smithy_http_client::Builder::new();
-        // Loading the root certificates is most of a client's start-up; a plain-HTTP endpoint needs none.
+        // Loading the root certificates takes long; a plain-HTTP endpoint needs none.
         let client = if env.optional("AWS_ENDPOINT_URL").is_some_and(|url| url.starts_with("http://")) {
             client.build_http()
         } else {

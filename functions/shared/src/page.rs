@@ -41,8 +41,8 @@ impl TryFrom<u32> for Limit {
     }
 }
 
-/// The key of the last item of a page, opaque to clients. It names no other user's data: the partition always comes
-/// from the token.
+/// The key of the last item of a page, opaque to clients. It leads to no other user's data: the partition comes
+/// from the token, or is the same for everybody, and never from the cursor.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Cursor(String);

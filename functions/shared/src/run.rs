@@ -17,8 +17,8 @@ use crate::telemetry;
 /// Why a function could not start, or stopped.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
-/// Runs `function` on a current-thread runtime: one sandbox handles one request at a time, and a thread pool costs
-/// 1.4 times the latency. A failure is logged with all its causes and ends the process, which Lambda reports.
+/// Runs `function` on a current-thread runtime: one sandbox handles one request at a time, and a thread pool would
+/// only add hand-overs between threads. A failure is logged with all its causes and ends the process, which Lambda reports.
 pub fn start<F: Future<Output = Result<(), Failure>>>(function: impl FnOnce(Env) -> F) -> ExitCode {
     let env = Env::process();
     telemetry::init(&env);

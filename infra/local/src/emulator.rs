@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 use crate::process::{Child, Guard};
 use crate::tools::Tools;
 
-/// Starting takes a second; a busy machine gets more.
+/// How long it may take to start, on a busy machine too.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running emulator.

@@ -53,7 +53,7 @@ pub struct Options {
     pub reload: bool,
     /// Whether to forget the state first.
     pub reset: bool,
-    /// How much of it.
+    /// How much of the system to start.
     pub scope: Scope,
 }
 

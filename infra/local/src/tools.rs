@@ -49,7 +49,7 @@ impl Tools {
             let arguments = ["install", "--disable-pip-version-check"];
             arguments.into_iter().chain(packages.iter().copied()).map(Path::new).collect::<Vec<_>>()
         };
-        // Without its dependency, the Zig compiler: half a gigabyte that only cross-compilation needs.
+        // Without its dependency, the Zig compiler: a large download that only cross-compilation needs.
         run(guard, "pip install", &pip, &install(&["--no-deps", CARGO_LAMBDA])).await?;
         run(guard, "pip install", &pip, &install(&[EMULATOR])).await?;
         fs::write(&done, wanted).context("cannot note the installation")?;

@@ -25,7 +25,7 @@ use crate::process::{Child, Guard};
 use crate::tools::Tools;
 use crate::workspace::{Workspace, cargo};
 
-/// Starting a function takes a fraction of a second; a busy machine gets more.
+/// How long a function may take to start, on a busy machine too.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Name and value of each variable.
@@ -86,7 +86,7 @@ pub async fn build(workspace: &Workspace, guard: Option<&Guard>) -> Result<()> {
     Child::spawn("cargo build", command)?.succeed().await.context("the functions do not build; see above")
 }
 
-/// How to run it.
+/// How to run `cargo lambda watch`.
 #[derive(Debug)]
 pub struct Settings {
     /// Its port.

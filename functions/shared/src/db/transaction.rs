@@ -106,7 +106,8 @@ pub async fn retry_conflicts<T, F: Future<Output = Result<T, DbError>>>(
     }
 }
 
-/// "Full jitter": anything up to 10 ms, doubled with each attempt, at most 400 ms.
+/// "Full jitter": anything up to 20 ms after the first attempt, twice as much after each further one, at most 400 ms.
+/// <https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/>
 fn pause(attempt: u32) -> Duration {
     let mut random = [0; 2];
     if rand::fill(&mut random).is_err() {
