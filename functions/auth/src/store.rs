@@ -8,7 +8,7 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use jiff::Timestamp;
-use shared::db::{DbError, Key, Table, retry_conflicts, to_item};
+use shared::db::{DbError, Key, Table, Transaction, retry_conflicts, to_item};
 use user::model::Username;
 use uuid::Uuid;
 
@@ -54,6 +54,11 @@ impl AuthStore {
     /// The table, for readiness probes.
     pub fn table(&self) -> Table {
         self.table.clone()
+    }
+
+    /// An empty transaction.
+    pub fn transaction(&self) -> Transaction {
+        Transaction::new(self.table.client())
     }
 
     /// The account of this name, in any case.

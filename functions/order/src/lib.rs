@@ -52,10 +52,10 @@ impl State {
 pub fn routes() -> Routes<State> {
     Routes::new("order")
         .get("/orders", Access::Caller, orders::list)
-        .post("/orders", Access::Caller, place::place)
+        .post("/orders", Access::Caller, place::post)
         .get("/orders/{id}", Access::Caller, order::get)
         .get("/orders/{id}/tracking", Access::Caller, tracking::get)
-        .post("/orders/{id}/cancel", Access::Caller, cancel::cancel)
+        .post("/orders/{id}/cancel", Access::Caller, cancel::post)
         .post("/orders/{id}/pack", Access::Admin, fulfil::pack)
         .post("/orders/{id}/ship", Access::Admin, fulfil::ship)
         .post("/orders/{id}/deliver", Access::Admin, fulfil::deliver)

@@ -10,7 +10,6 @@
 //! where it is the only one: its `ClientRequestToken` makes a repeated call harmless, where a repeated `UpdateItem`
 //! would fail on its own success.
 
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -50,13 +49,13 @@ impl OrderStore {
         self.table.clone()
     }
 
-    /// The client, to run transactions with.
-    pub fn client(&self) -> &Client {
-        self.table.client()
+    /// An empty transaction.
+    pub fn transaction(&self) -> Transaction {
+        Transaction::new(self.table.client())
     }
 
     /// One of the user's orders.
-    pub async fn get(&self, user_id: Uuid, order_id: Uuid) -> Result<Option<Order>, DbError> {
+    pub async fn order(&self, user_id: Uuid, order_id: Uuid) -> Result<Option<Order>, DbError> {
         self.table.get(&order_key(user_id, order_id)).await
     }
 
@@ -76,7 +75,7 @@ impl OrderStore {
         let pointers: Page<OpenPointer> =
             self.table.page(&partition(user_id), OPEN, &PageQuery::default()).await?;
         for pointer in pointers.items {
-            let order = self.get(user_id, pointer.order_id).await?;
+            let order = self.order(user_id, pointer.order_id).await?;
             // Between the two reads the order may have been paid or cancelled.
             if let Some(order) = order.filter(|order| order.status == Status::PendingPayment) {
                 return Ok(Some(order));
@@ -160,7 +159,7 @@ impl OrderStore {
         step: &Fulfilment,
         at: Timestamp,
     ) -> Result<(), TransactionError> {
-        let mut transaction = Transaction::new(self.client());
+        let mut transaction = self.transaction();
         transaction.add(self.transition_write(order, &Change::Fulfil(step), at)?);
         transaction.run().await
     }

@@ -101,7 +101,7 @@ pub struct MethodToken(String);
 
 impl Payment {
     /// When the lease of the present owner ends; none once the payment is final.
-    pub fn lease_until(&self) -> Option<Timestamp> {
+    fn lease_until(&self) -> Option<Timestamp> {
         match self.progress {
             // Past the end of time there is no lease either.
             Progress::Processing { in_flight_since } => in_flight_since.checked_add(LEASE).ok(),

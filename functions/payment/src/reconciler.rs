@@ -69,7 +69,7 @@ async fn reconcile(state: &State, payment: Payment) -> Result<Option<Progress>, 
     let Some(payment) = state.payments.take_over(payment, state.clock.now()).await? else {
         return Ok(None);
     };
-    let order = state.orders.get(payment.user_id, payment.order_id).await?;
+    let order = state.orders.order(payment.user_id, payment.order_id).await?;
     let order = order.ok_or(SettleError::MarkMissing)?;
     Ok(Some(settle(state, &order, payment).await?.progress))
 }

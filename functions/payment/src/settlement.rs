@@ -115,7 +115,7 @@ async fn finish(
         }
         // A late owner or a taker-over was first; what it recorded is the truth.
         Err(TransactionError::Cancelled(cancelled)) if cancelled.failed(recorded) => {
-            let recorded = state.payments.get(user_id, payment_id).await?;
+            let recorded = state.payments.payment(user_id, payment_id).await?;
             recorded.ok_or(SettleError::MarkMissing)
         }
         Err(TransactionError::Cancelled(_)) => Err(SettleError::MarkMissing),

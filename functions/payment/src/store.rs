@@ -50,12 +50,12 @@ impl PaymentStore {
     }
 
     /// One of the user's payments.
-    pub async fn get(&self, user_id: Uuid, payment_id: Uuid) -> Result<Option<Payment>, DbError> {
+    pub async fn payment(&self, user_id: Uuid, payment_id: Uuid) -> Result<Option<Payment>, DbError> {
         self.table.get(&payment_key(user_id, payment_id)).await
     }
 
     /// The user's payments, newest first.
-    pub async fn page(&self, user_id: Uuid, page: &PageQuery) -> Result<Page<Payment>, DbError> {
+    pub async fn payments(&self, user_id: Uuid, page: &PageQuery) -> Result<Page<Payment>, DbError> {
         self.table.page(&partition(user_id), PAYMENT, page).await
     }
 

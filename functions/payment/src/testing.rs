@@ -202,7 +202,7 @@ impl App {
     }
 
     pub(crate) async fn read(&self, order: &Order) -> Order {
-        self.state.orders.get(order.user_id, order.id).await.unwrap().unwrap()
+        self.state.orders.order(order.user_id, order.id).await.unwrap().unwrap()
     }
 
     /// The amounts that the provider charged.
@@ -216,7 +216,7 @@ impl App {
     }
 
     pub(crate) async fn payments(&self) -> Vec<Payment> {
-        self.state.payments.page(USER, &PageQuery::default()).await.unwrap().items
+        self.state.payments.payments(USER, &PageQuery::default()).await.unwrap().items
     }
 
     /// However it came about: one charge of the order's total, one payment that succeeded and is named by the order,

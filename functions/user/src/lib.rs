@@ -40,7 +40,7 @@ pub fn routes() -> Routes<State> {
         .get("/profile", Access::Caller, profile::get)
         .patch("/profile", Access::Caller, profile::patch)
         .get("/profile/addresses", Access::Caller, addresses::list)
-        .post("/profile/addresses", Access::Caller, addresses::add)
+        .post("/profile/addresses", Access::Caller, addresses::post)
         .get("/profile/addresses/{id}", Access::Caller, address::get)
         .put("/profile/addresses/{id}", Access::Caller, address::put)
         .delete("/profile/addresses/{id}", Access::Caller, address::delete)

@@ -9,10 +9,10 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, Select, TransactWrite
 use jiff::Timestamp;
 use shared::db::{DbError, Key, Table, from_item, retry_conflicts, to_item};
 use shared::page::{Page, PageQuery};
+use shared::text::Text;
 use uuid::Uuid;
 
 use crate::model::{Address, Email, Phone, Profile};
-use shared::text::Text;
 
 /// What a change of a profile may change; `Some(None)` removes.
 #[derive(Debug, Clone, Default)]

@@ -14,7 +14,7 @@ use order::model::Order;
 use serde_json::json;
 use shared::aws::Aws;
 use shared::config::Env;
-use shared::db::{Table, Transaction};
+use shared::db::Table;
 use shared::page::PageQuery;
 use user::model::{Address, Profile, Username};
 use uuid::Uuid;
@@ -153,7 +153,7 @@ impl Stores {
         let order = Order::place(ids.uuid(now), user_id, &cart, &products, address, now)
             .context("cannot place the demo order")?;
 
-        let mut transaction = Transaction::new(orders.client());
+        let mut transaction = orders.transaction();
         for write in orders.place_writes(&order)? {
             transaction.add(write);
         }

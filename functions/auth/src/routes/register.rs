@@ -4,7 +4,7 @@ use axum::extract::State;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use shared::db::{Transaction, TransactionError};
+use shared::db::TransactionError;
 use shared::http::Json;
 use shared::problem::Problem;
 use user::model::{Email, Phone, Profile, Username};
@@ -63,7 +63,7 @@ pub(crate) async fn post(
         created_at: now,
         updated_at: now,
     };
-    let mut transaction = Transaction::new(app.accounts.table().client());
+    let mut transaction = app.accounts.transaction();
     let account = transaction.add(app.accounts.create_write(&account)?);
     transaction.add(app.users.create_write(&profile)?);
     match transaction.run().await {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use axum::extract::State;
 use cart::model::ProductId;
-use shared::db::{Cancelled, Transaction, TransactionError};
+use shared::db::{Cancelled, TransactionError};
 use shared::http::{Json, Path};
 use shared::problem::Problem;
 use shared::token::Caller;
@@ -16,7 +16,7 @@ use crate::State as App;
 use crate::model::Transition;
 
 /// Gives up one of the caller's orders that awaits payment, and returns its stock.
-pub(crate) async fn cancel(
+pub(crate) async fn post(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<Uuid>,
@@ -24,11 +24,11 @@ pub(crate) async fn cancel(
     // Products that were taken out of the catalogue since: there is nowhere to return their stock to.
     let mut gone: HashSet<ProductId> = HashSet::new();
     for _ in 0..ATTEMPTS {
-        let order = app.orders.get(caller.user_id, id).await?.ok_or_else(no_order)?;
+        let order = app.orders.order(caller.user_id, id).await?.ok_or_else(no_order)?;
         let now = app.clock.now();
         let cancelled = order.clone().moved(Transition::Cancel, now)?;
 
-        let mut transaction = Transaction::new(app.orders.client());
+        let mut transaction = app.orders.transaction();
         for write in app.orders.cancel_writes(&order, now)? {
             transaction.add(write);
         }

@@ -36,7 +36,7 @@ pub(crate) async fn deliver(
 async fn fulfil(app: &App, id: Uuid, step: &Fulfilment) -> Result<Json<OrderView>, Problem> {
     let owner = app.orders.owner(id).await?.ok_or_else(no_order)?;
     for _ in 0..ATTEMPTS {
-        let order = app.orders.get(owner, id).await?.ok_or_else(no_order)?;
+        let order = app.orders.order(owner, id).await?.ok_or_else(no_order)?;
         let now = app.clock.now();
         let fulfilled = order.clone().fulfilled(step, now)?;
         match app.orders.fulfil(&order, step, now).await {

@@ -1,4 +1,4 @@
-//! One file per endpoint.
+//! One file per path; but `POST /orders` is in `place`, and the three steps of the shop are together in `fulfil`.
 
 pub(crate) mod cancel;
 pub(crate) mod fulfil;

@@ -16,7 +16,7 @@ pub(crate) async fn get(
     caller: Caller,
     Path(id): Path<Uuid>,
 ) -> Result<Json<OrderView>, Problem> {
-    let order = app.orders.get(caller.user_id, id).await?.ok_or_else(no_order)?;
+    let order = app.orders.order(caller.user_id, id).await?.ok_or_else(no_order)?;
     Ok(Json(order.into()))
 }
 

@@ -5,7 +5,7 @@ use http::StatusCode;
 use http::header::{HeaderName, LOCATION};
 use serde::Deserialize;
 use serde_json::json;
-use shared::db::{Transaction, TransactionError};
+use shared::db::TransactionError;
 use shared::http::{Json, OptionalJson};
 use shared::problem::Problem;
 use shared::token::Caller;
@@ -42,7 +42,7 @@ impl From<Unplaceable> for Problem {
 
 /// Places an order for all that is in the caller's cart, in one transaction: the order is written, the stock taken and
 /// the cart emptied, or nothing happens.
-pub(crate) async fn place(
+pub(crate) async fn post(
     State(app): State<App>,
     caller: Caller,
     OptionalJson(body): OptionalJson<Body>,
@@ -76,7 +76,7 @@ async fn shipping_address(app: &App, user_id: Uuid, body: Body) -> Result<Option
 }
 
 async fn write(app: &App, order: &Order, cart_version: u64) -> Result<(), TransactionError> {
-    let mut transaction = Transaction::new(app.orders.client());
+    let mut transaction = app.orders.transaction();
     for write in app.orders.place_writes(order)? {
         transaction.add(write);
     }

@@ -9,7 +9,7 @@ use http::{Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use shared::clock::Clock;
-use shared::db::{Key, Transaction, TransactionError};
+use shared::db::{Key, TransactionError};
 use shared::id::Generator;
 use shared::money::Money;
 use shared::routes::Service;
@@ -139,7 +139,7 @@ impl App {
 
     /// The order of the user number 1, as it is in the table.
     pub(crate) async fn read(&self, order_id: Uuid) -> Order {
-        self.state.orders.get(user(1), order_id).await.unwrap().unwrap()
+        self.state.orders.order(user(1), order_id).await.unwrap().unwrap()
     }
 
     /// An address of the user number `number`.
@@ -156,7 +156,7 @@ impl App {
 
     /// Marks the order as being paid by [`PAYMENT`].
     pub(crate) async fn begin_payment(&self, order: &Order) -> Result<(), TransactionError> {
-        let mut transaction = Transaction::new(self.state.orders.client());
+        let mut transaction = self.state.orders.transaction();
         transaction.add(self.state.orders.begin_payment_write(order, PAYMENT)?);
         transaction.run().await
     }
@@ -167,14 +167,14 @@ impl App {
         order: &Order,
         payment_id: Uuid,
     ) -> Result<(), TransactionError> {
-        let mut transaction = Transaction::new(self.state.orders.client());
+        let mut transaction = self.state.orders.transaction();
         transaction.add(self.state.orders.release_payment_write(order, payment_id)?);
         transaction.run().await
     }
 
     /// Moves the order to paid by `payment_id`.
     pub(crate) async fn mark_paid(&self, order: &Order, payment_id: Uuid) -> Result<(), TransactionError> {
-        let mut transaction = Transaction::new(self.state.orders.client());
+        let mut transaction = self.state.orders.transaction();
         let now = self.state.clock.now();
         for write in self.state.orders.mark_paid_writes(order, payment_id, now)? {
             transaction.add(write);

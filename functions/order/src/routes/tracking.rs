@@ -27,7 +27,7 @@ pub(crate) async fn get(
     caller: Caller,
     Path(id): Path<Uuid>,
 ) -> Result<Json<Tracking>, Problem> {
-    let order = app.orders.get(caller.user_id, id).await?.ok_or_else(no_order)?;
+    let order = app.orders.order(caller.user_id, id).await?.ok_or_else(no_order)?;
     Ok(Json(Tracking {
         order_id: order.id,
         status: order.status,

@@ -73,7 +73,7 @@ async fn find_order(app: &App, caller: &Caller, order_id: Option<Uuid>) -> Resul
 }
 
 async fn read_order(app: &App, caller: &Caller, order_id: Uuid) -> Result<Order, Problem> {
-    let order = app.orders.get(caller.user_id, order_id).await?;
+    let order = app.orders.order(caller.user_id, order_id).await?;
     order.ok_or_else(|| Problem::not_found("The caller has no such order"))
 }
 
@@ -107,7 +107,7 @@ async fn find_method(
 
 /// Takes the unfinished payment over from whoever began it; none where it went on in the meantime.
 async fn take_over(app: &App, caller: &Caller, payment_id: Uuid) -> Result<Option<Payment>, Problem> {
-    let payment = app.payments.get(caller.user_id, payment_id).await?;
+    let payment = app.payments.payment(caller.user_id, payment_id).await?;
     // Order and payment are written together, so an order never names a payment that is not there.
     let payment = payment.ok_or_else(|| Problem::internal(&SettleError::MarkMissing))?;
     let now = app.clock.now();

@@ -15,7 +15,7 @@ pub(crate) async fn get(
     caller: Caller,
     Path(id): Path<Uuid>,
 ) -> Result<Json<Receipt>, Problem> {
-    let payment = app.payments.get(caller.user_id, id).await?;
+    let payment = app.payments.payment(caller.user_id, id).await?;
     payment
         .map(|payment| Json(payment.into()))
         .ok_or_else(|| Problem::not_found("The caller has no such payment"))

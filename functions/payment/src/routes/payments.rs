@@ -15,5 +15,5 @@ pub(crate) async fn list(
     caller: Caller,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<Receipt>>, Problem> {
-    Ok(Json(app.payments.page(caller.user_id, &page).await?.map(Receipt::from)))
+    Ok(Json(app.payments.payments(caller.user_id, &page).await?.map(Receipt::from)))
 }

@@ -21,7 +21,7 @@ pub(crate) async fn list(
 }
 
 /// Adds an address. Two at once may exceed [`MAX_ADDRESSES`] by one: the limit is against abuse, nothing depends on it.
-pub(crate) async fn add(
+pub(crate) async fn post(
     State(app): State<App>,
     caller: Caller,
     Json(label): Json<Label>,

@@ -144,7 +144,7 @@ async fn a_stale_checkout_writes_nothing() {
         assert!(matches!(outcome, Err(TransactionError::Cancelled(_))), "{change}: {outcome:?}");
         assert_eq!(app.stock("cup").await, Some(10), "{change}");
         assert_eq!(app.cart_lines(1).await, 2, "{change}");
-        assert_eq!(app.state.orders.get(user(1), order.id).await.unwrap(), None, "{change}");
+        assert_eq!(app.state.orders.order(user(1), order.id).await.unwrap(), None, "{change}");
         assert_eq!(app.state.orders.owner(order.id).await.unwrap(), None, "{change}");
 
         if change == "price" {
