@@ -40,11 +40,8 @@ impl State {
 
 /// The front door.
 pub fn routes() -> Routes<State> {
-    Routes::new("analytics").post("/events", Access::Optional, events::post).get(
-        "/analytics/summary",
-        Access::Admin,
-        summary::get,
-    )
+    let routes = Routes::new("analytics").post("/events", Access::Optional, events::post);
+    routes.get("/analytics/summary", Access::Admin, summary::get)
 }
 
 /// The function's router.

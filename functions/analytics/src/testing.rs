@@ -17,12 +17,10 @@ pub(crate) const NOW: &str = "2026-01-01T00:00:00Z";
 
 pub(crate) struct App {
     pub(crate) router: Router,
-    pub(crate) store: AnalyticsStore,
+    pub(crate) analytics: AnalyticsStore,
     pub(crate) clock: Clock,
     /// A token of user 1.
-    pub(crate) user: String,
-    /// A token of an admin.
-    pub(crate) admin: String,
+    pub(crate) token: String,
     database: Database,
 }
 
@@ -31,20 +29,19 @@ impl App {
         let now: Timestamp = NOW.parse().unwrap();
         let clock = Clock::fixed(now);
         let database = Database::new(&["AnalyticsTable"]).await;
-        let store = AnalyticsStore::new(database.table("AnalyticsTable"));
-        let service = Service { verifier: issuer().verifier(&clock), tables: vec![store.table()] };
-        let state = State { analytics: store.clone(), clock: clock.clone(), ids: Generator::counting() };
+        let analytics = AnalyticsStore::new(database.table("AnalyticsTable"));
+        let service = Service { verifier: issuer().verifier(&clock), tables: vec![analytics.table()] };
+        let state = State { analytics: analytics.clone(), clock: clock.clone(), ids: Generator::counting() };
         Self {
             router: crate::router(state, service),
-            store,
+            analytics,
             clock,
-            user: issuer().token(Uuid::from_u128(1), now),
-            admin: issuer().admin_token(Uuid::from_u128(9), now),
+            token: issuer().token(Uuid::from_u128(1), now),
             database,
         }
     }
 
-    /// An admin's token that is valid by now.
+    /// A token of an admin that is good now.
     pub(crate) fn admin(&self) -> String {
         issuer().admin_token(Uuid::from_u128(9), self.clock.now())
     }

@@ -15,30 +15,26 @@ use crate::store::AnalyticsStore;
 /// The worker.
 #[derive(Debug, Clone)]
 pub struct Worker {
-    analytics: AnalyticsStore,
+    /// This service's table.
+    pub analytics: AnalyticsStore,
 }
 
-/// Why a record was not counted.
+/// Why a record has to come again.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The record is not what the order table's stream brings.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
-    /// The table.
+    /// A table.
     #[error(transparent)]
     Db(#[from] DbError),
 }
 
 impl Worker {
-    /// A worker over the table that `ANALYTICS_TABLE` names.
+    /// The worker of a running function: the table that `ANALYTICS_TABLE` names.
     pub fn new(env: &Env, aws: &Aws) -> Result<Self, ConfigError> {
         let table = Table::new(aws.dynamodb(), env.required("ANALYTICS_TABLE")?);
-        Ok(Self::over(AnalyticsStore::new(table)))
-    }
-
-    /// A worker over `analytics`.
-    pub fn over(analytics: AnalyticsStore) -> Self {
-        Self { analytics }
+        Ok(Self { analytics: AnalyticsStore::new(table) })
     }
 
     /// Counts the events of one record, each once, however often it comes.
@@ -77,8 +73,8 @@ mod tests {
     use serde_json::{Value, json};
     use shared::db::Key;
     use shared::money::Money;
-    use shared::stream::{handle_batch, record};
-    use shared::testing::call;
+    use shared::stream::handle_batch;
+    use shared::testing::{call, record};
     use tokio::task::JoinSet;
     use uuid::Uuid;
 
@@ -131,14 +127,14 @@ mod tests {
     async fn deliver(app: &App, records: Vec<EventRecord>) -> Value {
         let mut batch = Batch::default();
         batch.records = records;
-        let worker = Worker::over(app.store.clone());
+        let worker = Worker { analytics: app.analytics.clone() };
         let response = handle_batch(&batch, async |record| worker.process(record).await).await;
         serde_json::to_value(response).unwrap()
     }
 
     async fn total(app: &App) -> Value {
         let query = "/analytics/summary?from=2026-01-01&to=2026-01-31";
-        let answer = call(Method::GET, query).token(&app.admin).send(&app.router).await;
+        let answer = call(Method::GET, query).token(&app.admin()).send(&app.router).await;
         answer.expect(StatusCode::OK).json["total"].clone()
     }
 
@@ -147,7 +143,7 @@ mod tests {
         let app = App::new().await;
         assert_eq!(deliver(&app, life(1, 1999, "EUR")).await, json!({ "batchItemFailures": [] }));
         let query = "/analytics/summary?from=2026-01-01&to=2026-01-03";
-        let answer = call(Method::GET, query).token(&app.admin).send(&app.router).await;
+        let answer = call(Method::GET, query).token(&app.admin()).send(&app.router).await;
         let days = &answer.expect(StatusCode::OK).json["days"];
         let day = |n: u32, orders: Value, revenue: Value| json!({ "date": format!("2026-01-0{n}"), "events": {}, "orders": orders, "revenue": revenue });
         assert_eq!(
@@ -194,7 +190,7 @@ mod tests {
             for _ in 0..2 {
                 let app = app.clone();
                 tasks.spawn(Box::pin(async move {
-                    let worker = Worker::over(app.store.clone());
+                    let worker = Worker { analytics: app.analytics.clone() };
                     for record in life(number, amount, currency) {
                         worker.process(&record).await.unwrap();
                     }

@@ -16,7 +16,6 @@ use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::config::{ConfigError, Env};
 use shared::db::Table;
-use shared::id::Generator;
 use shared::routes::{Access, Routes, Service};
 
 use routes::{notifications, preferences};
@@ -29,16 +28,13 @@ pub struct State {
     pub notifications: NotificationStore,
     /// Time.
     pub clock: Clock,
-    /// Ids.
-    pub ids: Generator,
 }
 
 impl State {
     /// The state of a running function: the table that `NOTIFICATION_TABLE` names.
     pub fn new(env: &Env, aws: &Aws) -> Result<Self, ConfigError> {
         let table = Table::new(aws.dynamodb(), env.required("NOTIFICATION_TABLE")?);
-        let notifications = NotificationStore::new(table);
-        Ok(Self { notifications, clock: Clock::system(), ids: Generator::system() })
+        Ok(Self { notifications: NotificationStore::new(table), clock: Clock::system() })
     }
 }
 

@@ -10,11 +10,10 @@ use order::model::{Actor, HistoryEntry, Line, Order, Status};
 use serde_json::Value;
 use shared::clock::Clock;
 use shared::db::Key;
-use shared::id::Generator;
 use shared::money::Money;
 use shared::routes::Service;
-use shared::stream::{handle_batch, record};
-use shared::testing::{Database, issuer};
+use shared::stream::handle_batch;
+use shared::testing::{Database, issuer, record};
 use user::model::{Email, Phone, Profile};
 use user::store::UserStore;
 use uuid::Uuid;
@@ -67,8 +66,6 @@ pub(crate) struct App {
     pub(crate) worker: Worker<Recorder>,
     /// A token of `mahindra`.
     pub(crate) token: String,
-    /// A token of someone else.
-    pub(crate) stranger: String,
     database: Database,
 }
 
@@ -81,15 +78,18 @@ impl App {
         let users = UserStore::new(database.table("UserTable"));
         users.put_profile(&profile()).await.unwrap();
         let service = Service { verifier: issuer().verifier(&clock), tables: vec![notifications.table()] };
-        let state =
-            State { notifications: notifications.clone(), clock: clock.clone(), ids: Generator::counting() };
+        let state = State { notifications: notifications.clone(), clock: clock.clone() };
         Self {
             router: crate::router(state, service),
             worker: Worker { notifications, users, sender: Recorder::default(), clock },
             token: issuer().token(Uuid::from_u128(1), now),
-            stranger: issuer().token(Uuid::from_u128(2), now),
             database,
         }
+    }
+
+    /// A token of someone else.
+    pub(crate) fn stranger(&self) -> String {
+        issuer().token(Uuid::from_u128(2), self.worker.clock.now())
     }
 
     /// Invokes the worker with these records; the sequence number that it reports as failed.

@@ -1,7 +1,9 @@
-//! For the tests of every crate: an embedded DynamoDB, an issuer of good and bad tokens, a caller of routers.
+//! For the tests of every crate: an embedded DynamoDB, an issuer of good and bad tokens, records of streams, a caller of
+//! routers.
 
 mod attacks;
 mod database;
+mod records;
 mod tokens;
 
 use axum::Router;
@@ -13,6 +15,7 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 pub use database::Database;
+pub use records::record;
 pub use tokens::{AUDIENCE, ISSUER, Issuer, issuer};
 
 /// A request to a router under test.

@@ -116,7 +116,7 @@ mod tests {
     async fn the_user_comes_from_the_token() {
         let app = App::new().await;
         let _accepted =
-            post(&app, Some(&app.user), &json!({ "name": "search" })).await.expect(StatusCode::ACCEPTED);
+            post(&app, Some(&app.token), &json!({ "name": "search" })).await.expect(StatusCode::ACCEPTED);
         assert_eq!(app.events().await[0]["user_id"], Uuid::from_u128(1).to_string());
     }
 
@@ -136,7 +136,7 @@ mod tests {
         let app = App::new().await;
         let id = Uuid::from_u128(7);
         let event = json!({ "name": "search", "id": id });
-        let (one, two) = tokio::join!(post(&app, None, &event), post(&app, Some(&app.user), &event));
+        let (one, two) = tokio::join!(post(&app, None, &event), post(&app, Some(&app.token), &event));
         for answer in [one, two, post(&app, None, &event).await] {
             assert_eq!(answer.expect(StatusCode::ACCEPTED).json, json!({ "id": id }));
         }
@@ -188,8 +188,8 @@ mod tests {
     async fn only_the_server_states_facts_about_orders() {
         let app = App::new().await;
         for name in ["order_paid", "order_whatever"] {
-            for token in [None, Some(app.admin.as_str())] {
-                let answer = post(&app, token, &json!({ "name": name })).await;
+            for token in [None, Some(app.admin())] {
+                let answer = post(&app, token.as_deref(), &json!({ "name": name })).await;
                 assert_eq!(answer.expect(StatusCode::UNPROCESSABLE_ENTITY).json["field"], "name");
             }
         }

@@ -123,7 +123,7 @@ mod tests {
     #[tokio::test]
     async fn only_an_admin_may_ask() {
         let app = App::new().await;
-        let answer = summary(&app, &app.user, "").await;
+        let answer = summary(&app, &app.token, "").await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
         let answer = call(Method::GET, "/analytics/summary").send(&app.router).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
@@ -145,7 +145,7 @@ mod tests {
             "?to=-009999-01-01",
             "?days=3",
         ] {
-            let answer = summary(&app, &app.admin, query).await;
+            let answer = summary(&app, &app.admin(), query).await;
             assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{query}");
         }
     }

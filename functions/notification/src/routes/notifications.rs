@@ -68,8 +68,8 @@ mod tests {
         let second = list(&app, &app.token, &query).await.expect(StatusCode::OK);
         assert_eq!(events(&second), ["order_placed"]);
         assert_eq!(second.json.get("next_cursor"), None);
-        assert_eq!(events(&list(&app, &app.stranger, "").await), [""; 0]);
-        assert_eq!(events(&list(&app, &app.stranger, &query).await), [""; 0], "another user's cursor");
+        assert_eq!(events(&list(&app, &app.stranger(), "").await), [""; 0]);
+        assert_eq!(events(&list(&app, &app.stranger(), &query).await), [""; 0], "another user's cursor");
     }
 
     #[tokio::test]

@@ -60,7 +60,7 @@ mod tests {
         wanted["order_paid"] = json!({ "email": false, "sms": true });
         assert_eq!(put(&app, &wanted).await.expect(StatusCode::OK).json, wanted);
         assert_eq!(get(&app, &app.token).await, wanted);
-        assert_eq!(get(&app, &app.stranger).await, default(), "another user's are untouched");
+        assert_eq!(get(&app, &app.stranger()).await, default(), "another user's are untouched");
     }
 
     #[tokio::test]

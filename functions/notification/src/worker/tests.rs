@@ -3,7 +3,7 @@ use std::sync::Arc;
 use order::model::Status as OrderStatus;
 use serde_json::{Value, json};
 use shared::db::Key;
-use shared::stream::record;
+use shared::testing::record;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use user::model::{Email, Phone};
