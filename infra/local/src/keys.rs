@@ -9,14 +9,13 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use aws_lc_rs::digest::{SHA256, digest};
+use auth::keys::{SigningSecret, StoredKey};
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der};
-use aws_lc_rs::rsa::{KeyPair, KeySize, PublicKey};
+use aws_lc_rs::rsa::{KeyPair, KeySize, PublicKey, PublicKeyComponents};
 use aws_lc_rs::signature::KeyPair as _;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use pem::{EncodeConfig, LineEnding, Pem};
 use serde_json::{Value, json};
+use shared::token::{PublishedKey, VerificationKeys};
 
 const PRIVATE: &str = "private.pem";
 const PUBLIC: &str = "public.pem";
@@ -44,17 +43,21 @@ impl Keys {
 
     /// The id of the current key.
     pub fn kid(&self) -> &str {
-        &self.current.kid
+        &self.current.published.kid
     }
 
     /// The document of the *signing key* secret: both private keys.
     pub fn signing_secret(&self) -> Value {
-        json!({ "current": self.current.signing(), "next": self.next.signing() })
+        json!(SigningSecret { current: self.current.stored(), next: Some(self.next.stored()) })
     }
 
     /// The document of the *verification keys* secret: both public keys, and who issues tokens for whom.
     pub fn verification_secret(&self, issuer: &str) -> Value {
-        json!({ "issuer": issuer, "audience": issuer, "keys": [self.current.jwk(), self.next.jwk()] })
+        json!(VerificationKeys {
+            issuer: issuer.to_owned(),
+            audience: issuer.to_owned(),
+            keys: vec![self.current.published.clone(), self.next.published.clone()],
+        })
     }
 }
 
@@ -62,7 +65,7 @@ impl Keys {
 struct Pair {
     pem: String,
     public: PublicKey,
-    kid: String,
+    published: PublishedKey,
 }
 
 impl Pair {
@@ -96,8 +99,9 @@ impl Pair {
         };
         let pair = pair.ok().context("not a valid RSA private key of 2048 to 8192 bits")?;
         let public = pair.public_key().clone();
-        let kid = thumbprint(&public);
-        Ok(Self { pem, public, kid })
+        let components = PublicKeyComponents::<Vec<u8>>::from(&public);
+        let published = PublishedKey::rsa(&components.n, &components.e);
+        Ok(Self { pem, public, published })
     }
 
     /// Sees to it that the file holds the public half of this pair.
@@ -125,29 +129,10 @@ impl Pair {
         Ok(())
     }
 
-    fn signing(&self) -> Value {
-        json!({ "kid": self.kid, "alg": "RS256", "private_key": self.pem })
+    fn stored(&self) -> StoredKey {
+        let PublishedKey { kid, alg, .. } = self.published.clone();
+        StoredKey { kid, alg, private_key: self.pem.clone() }
     }
-
-    fn jwk(&self) -> Value {
-        let (n, e) = components(&self.public);
-        json!({ "kty": "RSA", "use": "sig", "alg": "RS256", "kid": self.kid, "n": n, "e": e })
-    }
-}
-
-/// Modulus and exponent as RFC 7518 §6.3.1 writes them.
-fn components(key: &PublicKey) -> (String, String) {
-    let encode = |number: &[u8]| URL_SAFE_NO_PAD.encode(number);
-    (
-        encode(key.modulus().big_endian_without_leading_zero()),
-        encode(key.exponent().big_endian_without_leading_zero()),
-    )
-}
-
-/// RFC 7638: SHA-256 of the required members, in this order and spelling.
-fn thumbprint(key: &PublicKey) -> String {
-    let (n, e) = components(key);
-    URL_SAFE_NO_PAD.encode(digest(&SHA256, format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#).as_bytes()))
 }
 
 fn encode(tag: &str, der: &[u8]) -> String {

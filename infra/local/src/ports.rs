@@ -25,7 +25,7 @@ pub struct Ports {
 
 impl Ports {
     /// The documented ports.
-    pub fn fixed(template: &Template) -> Self {
+    pub fn documented(template: &Template) -> Self {
         let with_port = template.functions().iter();
         let services = with_port.filter_map(|function| Some((function.name.clone(), function.local_port?)));
         Self { services: services.collect(), watch: WATCH, emulator: EMULATOR }
@@ -41,7 +41,7 @@ impl Ports {
             held.push(listener);
             anyhow::Ok(port)
         };
-        let mut ports = Self::fixed(template);
+        let mut ports = Self::documented(template);
         for port in ports.services.values_mut() {
             *port = free()?;
         }

@@ -148,7 +148,7 @@ impl System {
         let Options { workspace, console, state, .. } = &options;
         let template = template(workspace)?;
         let ports = match options.ports {
-            PortChoice::Documented => Ports::fixed(&template),
+            PortChoice::Documented => Ports::documented(&template),
             PortChoice::Free => Ports::free(&template)?,
         };
         match options.scope {
@@ -309,7 +309,7 @@ impl System {
 /// Makes a registered user of the system on the documented ports an admin.
 pub async fn grant_admin(workspace: &Workspace, username: &str) -> Result<()> {
     let template = template(workspace)?;
-    let emulator = format!("http://127.0.0.1:{}", Ports::fixed(&template).emulator);
+    let emulator = format!("http://127.0.0.1:{}", Ports::documented(&template).emulator);
     let environment = watch::environment(template.functions(), &emulator)?;
     let error = match seed::grant_admin(&environment, username).await {
         Ok(()) => return Ok(()),
