@@ -9,7 +9,7 @@ use serde_json::Value;
 use user::model::Username;
 use uuid::Uuid;
 
-/// The role whose holders may do everything; see `Access::Admin`.
+/// The role that [`Access::Admin`](shared::routes::Access::Admin) asks for.
 pub const ADMIN: &str = "admin";
 
 /// Someone who can log in.
@@ -46,7 +46,8 @@ pub struct PasswordHash(pub(crate) String);
 #[derive(Clone)]
 pub struct Password(String);
 
-/// A password that someone chooses: 8 to 128 characters, any of them (NIST SP 800-63B §3.1.1.2, ASVS 5 §6.2).
+/// A password that someone chooses: 8 to 128 characters (ASVS 5 §6.2.1 asks for 8 and recommends 15), any of them (NIST
+/// SP 800-63B-4 §3.1.1.2: no rules of composition).
 #[derive(Debug, Clone)]
 pub struct NewPassword(Password);
 

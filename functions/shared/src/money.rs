@@ -14,7 +14,7 @@ pub struct Money {
     pub currency: Currency,
 }
 
-/// An ISO 4217 code: three capital letters.
+/// An ISO 4217 code. Its form is checked, three capital letters, and not whether a currency has it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Currency([u8; 3]);
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn only_iso_codes_are_currencies() {
+    fn currencies_are_three_capital_letters() {
         for code in ["eur", "EURO", "E1R", "", "ÄÖ"] {
             code.parse::<Currency>().unwrap_err();
         }

@@ -80,7 +80,7 @@ pub struct Email(String);
 #[serde(try_from = "String", into = "String")]
 pub struct Phone(String);
 
-/// A country's ISO 3166-1 alpha-2 code.
+/// A country's ISO 3166-1 alpha-2 code. Its form is checked, two capital letters, and not whether a country has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Country(String);

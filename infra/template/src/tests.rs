@@ -1,3 +1,5 @@
+//! A small template with everything that the real one may have, and the real one.
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

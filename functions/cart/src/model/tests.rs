@@ -1,3 +1,5 @@
+//! What is a product id, and what a sum may be.
+
 use super::*;
 
 fn id(id: &str) -> Result<ProductId, &'static str> {

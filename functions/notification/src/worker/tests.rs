@@ -1,3 +1,5 @@
+//! Who is told what, how often, and what a failure leaves.
+
 use std::sync::Arc;
 
 use order::model::Status as OrderStatus;

@@ -1,3 +1,5 @@
+//! From a record of the stream to the events of an order.
+
 use aws_lambda_events::event::dynamodb::EventRecord;
 use jiff::SignedDuration;
 use serde_json::{Value, json};

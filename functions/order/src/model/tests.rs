@@ -1,3 +1,5 @@
+//! The rules that an order lives by.
+
 use super::*;
 
 const STATUSES: [Status; 6] = [

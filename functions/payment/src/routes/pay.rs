@@ -22,7 +22,7 @@ const ATTEMPTS: u32 = 3;
 /// What to pay, and with what. The amount is the order's, never the client's.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Request {
+pub(crate) struct Body {
     /// The caller's newest order awaiting payment, unless given.
     order_id: Option<Uuid>,
     /// The caller's default, unless given.
@@ -39,12 +39,12 @@ type Created = (StatusCode, [(HeaderName, String); 1], Json<Receipt>);
 pub(crate) async fn post(
     State(app): State<App>,
     caller: Caller,
-    OptionalJson(request): OptionalJson<Request>,
+    OptionalJson(body): OptionalJson<Body>,
 ) -> Result<Created, Problem> {
-    let request = request.unwrap_or_default();
+    let body = body.unwrap_or_default();
     let (order, method) = tokio::join!(
-        find_order(&app, &caller, request.order_id),
-        find_method(&app, &caller, request.payment_method)
+        find_order(&app, &caller, body.order_id),
+        find_method(&app, &caller, body.payment_method)
     );
     let mut order = order?;
     for _ in 0..ATTEMPTS {
@@ -52,7 +52,7 @@ pub(crate) async fn post(
             return Err(not_payable(&order));
         }
         let payment = match order.payment_id {
-            None => begin(&app, &order, method.clone()?, request.save_payment_method).await?,
+            None => begin(&app, &order, method.clone()?, body.save_payment_method).await?,
             Some(payment_id) => take_over(&app, &caller, payment_id).await?,
         };
         if let Some(payment) = payment {

@@ -1,3 +1,5 @@
+//! A checkout happens as a whole or not at all, once, and to no more than there is.
+
 use std::collections::BTreeMap;
 
 use http::{Method, StatusCode};
