@@ -1,4 +1,4 @@
-//! Delivers stream records and schedules to the functions, as event source mappings and `EventBridge` do on AWS.
+//! Delivers stream records and schedules to the functions, as event source mappings and EventBridge do on AWS.
 //!
 //! The emulator's own event source mappings ignore `batchItemFailures`, and know nothing of functions that
 //! `cargo lambda watch` runs.
@@ -58,7 +58,6 @@ pub struct Mapping {
 
 impl Mapping {
     /// What to call it in logs and file names.
-    #[must_use]
     pub fn name(&self) -> String {
         format!("{}.{}", self.function, self.settings.id)
     }

@@ -38,7 +38,6 @@ pub enum Failure {
 
 impl Failure {
     /// Whether the function may have seen the event.
-    #[must_use]
     pub fn was_invoked(&self) -> bool {
         !matches!(self, Self::Unreachable(_) | Self::Unknown(_))
     }

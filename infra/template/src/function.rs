@@ -37,7 +37,7 @@ pub struct Function {
     pub managed_policies: Vec<String>,
 }
 
-/// A `DynamoDB` stream that feeds a function: an event source mapping.
+/// A DynamoDB stream that feeds a function: an event source mapping.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StreamMapping {
     /// The event's logical id within the function.
@@ -80,7 +80,7 @@ pub enum StartingPosition {
 pub struct Schedule {
     /// The event's logical id within the function.
     pub id: String,
-    /// `EventBridge` rule or scheduler: their events differ.
+    /// EventBridge rule or scheduler: their events differ.
     pub kind: ScheduleKind,
     /// `rate(...)` or `cron(...)`.
     pub expression: String,
@@ -93,9 +93,9 @@ pub struct Schedule {
 /// Which service runs a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScheduleKind {
-    /// SAM's `Schedule`: an `EventBridge` rule.
+    /// SAM's `Schedule`: an EventBridge rule.
     Rule,
-    /// SAM's `ScheduleV2`: `EventBridge` Scheduler.
+    /// SAM's `ScheduleV2`: EventBridge Scheduler.
     Scheduler,
 }
 

@@ -1,4 +1,4 @@
-//! `CloudFormation`'s intrinsic functions, pseudo parameters, conditions and mappings.
+//! CloudFormation's intrinsic functions, pseudo parameters, conditions and mappings.
 
 use std::collections::BTreeMap;
 

@@ -30,7 +30,6 @@ pub const REGION: &str = "us-east-1";
 pub const ACCOUNT: &str = "000000000000";
 
 /// The directory that holds `template.yaml`.
-#[must_use]
 pub fn workspace_root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.ancestors().nth(2).unwrap_or(here).to_path_buf()
@@ -75,45 +74,38 @@ impl Template {
         })
     }
 
-    /// The `DynamoDB` tables.
-    #[must_use]
+    /// The DynamoDB tables.
     pub fn tables(&self) -> &[Table] {
         &self.tables
     }
 
     /// The Secrets Manager secrets.
-    #[must_use]
     pub fn secrets(&self) -> &[Secret] {
         &self.secrets
     }
 
     /// The SQS queues.
-    #[must_use]
     pub fn queues(&self) -> &[Queue] {
         &self.queues
     }
 
     /// The Lambda functions.
-    #[must_use]
     pub fn functions(&self) -> &[Function] {
         &self.functions
     }
 
     /// The table with this logical id.
-    #[must_use]
     pub fn table(&self, logical_id: &str) -> Option<&Table> {
         self.tables.iter().find(|table| table.logical_id == logical_id)
     }
 
     /// The function with this name, which is its binary's.
-    #[must_use]
     pub fn function(&self, name: &str) -> Option<&Function> {
         self.functions.iter().find(|function| function.name == name)
     }
 
     /// Whether the function's policies may allow the action (such as `secretsmanager:GetSecretValue`) on the resource with
     /// this logical id, wildcards included. A condition is taken to hold where it allows, and not to hold where it denies.
-    #[must_use]
     pub fn may(&self, function: &Function, action: &str, logical_id: &str) -> bool {
         let Some(resource) = self.resources.get(logical_id) else {
             return false;

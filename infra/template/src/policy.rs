@@ -59,7 +59,6 @@ impl Statement {
     }
 
     /// Whether the statement speaks of this action on this resource (conditions are not looked at).
-    #[must_use]
     pub fn covers(&self, action: &str, resource: &str) -> bool {
         let action = action.to_ascii_lowercase();
         let named = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, resource));

@@ -39,7 +39,7 @@ impl Resource {
     }
 }
 
-/// A `DynamoDB` table.
+/// A DynamoDB table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     /// Its logical id, which is its name too.
@@ -92,7 +92,6 @@ impl Table {
     }
 
     /// Whether changes of the table are published on a stream.
-    #[must_use]
     pub fn has_stream(&self) -> bool {
         self.create_table.get("StreamSpecification").is_some()
     }

@@ -1,4 +1,4 @@
-//! Reading JSON values the way `CloudFormation` does: parameters are strings, so `"30"` is a number and `"true"` a flag.
+//! Reading JSON values the way CloudFormation does: parameters are strings, so `"30"` is a number and `"true"` a flag.
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value};

@@ -70,7 +70,6 @@ impl Filter {
     }
 
     /// Whether the record is wanted.
-    #[must_use]
     pub fn matches(&self, record: &Value) -> bool {
         let mut fields = self.fields.iter();
         fields.all(|(key, field)| {

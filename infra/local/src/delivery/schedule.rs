@@ -56,7 +56,7 @@ impl Timer {
         }
     }
 
-    /// What the service sends: a rule and `EventBridge` Scheduler differ.
+    /// What the service sends: a rule and EventBridge Scheduler differ.
     fn event(&self, now: Timestamp, id: &str) -> Value {
         if let Some(input) = &self.schedule.input {
             return input.clone();
