@@ -245,7 +245,7 @@ impl Days {
             return Err("from must not be after to");
         }
         if last.saturating_sub(30.days()) > first {
-            return Err("from and to must not be more than 31 days apart, both included");
+            return Err("from and to must span at most 31 days, both included");
         }
         Ok(Self { first, last })
     }

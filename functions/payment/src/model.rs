@@ -160,7 +160,7 @@ impl TryFrom<String> for MethodToken {
         if (1..=64).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic()) {
             Ok(Self(token))
         } else {
-            Err("a payment method is a token such as pm_card_visa")
+            Err("expected the token of a payment method, such as pm_card_visa")
         }
     }
 }

@@ -59,7 +59,7 @@ impl std::str::FromStr for Currency {
     fn from_str(code: &str) -> Result<Self, Self::Err> {
         match <[u8; 3]>::try_from(code.as_bytes()) {
             Ok(letters) if letters.iter().all(u8::is_ascii_uppercase) => Ok(Self(letters)),
-            _ => Err("currency must be an ISO 4217 code, such as EUR"),
+            _ => Err("expected an ISO 4217 code, such as EUR"),
         }
     }
 }

@@ -111,7 +111,9 @@ impl TryFrom<String> for Username {
         if good {
             Ok(Self(name))
         } else {
-            Err("expected 3 to 32 letters, digits, dots, underscores or hyphens")
+            Err(
+                "expected 3 to 32 of a-z, A-Z, 0-9, dots, underscores and hyphens, beginning with a letter or digit",
+            )
         }
     }
 }
