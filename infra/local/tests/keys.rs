@@ -7,10 +7,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process;
 
+use auth::keys::{SigningKey, SigningSecret};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use local::keys::Keys;
 use pem::Pem;
+use shared::token::KeySet;
 
 /// A directory that a test has for itself, deleted afterwards.
 struct Scratch(PathBuf);
@@ -71,6 +73,17 @@ fn a_pair_is_made_once_and_is_private() {
     assert_ne!(kids[0], kids[1]);
     assert_eq!(kids[0], keys.signing_secret()["current"]["kid"]);
     assert_eq!(kids[1], keys.signing_secret()["next"]["kid"]);
+}
+
+#[test]
+fn the_functions_accept_both_secrets() {
+    let scratch = Scratch::new("accepted");
+    let keys = scratch.keys().unwrap();
+    let signing = SigningSecret::parse(&keys.signing_secret().to_string()).unwrap();
+    let published = KeySet::parse(&keys.verification_secret("http://x").to_string()).unwrap();
+    let halves = [signing.current, signing.next.unwrap()];
+    let halves = halves.map(|stored| SigningKey::parse(&stored).unwrap().public().clone());
+    assert_eq!(published.document().keys, halves);
 }
 
 #[test]
