@@ -137,3 +137,13 @@ async fn one_cart_becomes_one_order() {
     let left = client.send(client.request(Method::GET, "cart", &path)).await.expect(200);
     assert_eq!(left["stock"], 97);
 }
+
+/// `cargo lambda watch` hangs for good when more than a hundred requests wait for one function.
+#[tokio::test]
+async fn a_crowd_is_served() {
+    let client = Client::new();
+    let user = client.new_user().await;
+    let ask = |client: Client, token: String| async move { client.get("payment", "/payments", &token).await };
+    let answers = all_at_once((0..250).map(|_| ask(client.clone(), user.token.clone()))).await;
+    assert_eq!(count(&answers, 200), 250);
+}

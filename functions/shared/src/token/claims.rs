@@ -1,6 +1,7 @@
 //! What an access token says.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 /// The header's `typ` of an access token (RFC 9068 §2.1).
@@ -16,10 +17,13 @@ pub struct Claims {
     /// Whom it is for: our API.
     pub aud: Audience,
     /// When it ends, seconds since the epoch.
+    #[serde(deserialize_with = "numeric_date")]
     pub exp: i64,
     /// When it was issued, seconds since the epoch.
+    #[serde(deserialize_with = "numeric_date")]
     pub iat: i64,
     /// When it begins, seconds since the epoch.
+    #[serde(deserialize_with = "numeric_date")]
     pub nbf: i64,
     /// The token's own id.
     pub jti: String,
@@ -35,6 +39,18 @@ pub struct Claims {
     /// What the user may do beyond every customer; absent means nothing.
     #[serde(default)]
     pub roles: Vec<String>,
+}
+
+/// Seconds since the epoch, which may have a fraction (RFC 7519 §2); it is cut off, so that a token never lasts longer.
+fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    let number = serde_json::Number::deserialize(deserializer)?;
+    let whole = number.as_i64().or_else(|| {
+        let seconds = number.as_f64()?.floor();
+        // Beyond this there is no time that we could compare with, and below it the conversion is exact.
+        #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+        (seconds.abs() < 1e12).then_some(seconds as i64)
+    });
+    whole.ok_or_else(|| D::Error::custom("expected seconds since the epoch"))
 }
 
 /// `aud` is one name or several (RFC 7519 §4.1.3).

@@ -191,3 +191,20 @@ async fn a_removed_key_is_forgotten_within_five_minutes() {
     let token = issuer().token(Uuid::nil(), clock.now());
     assert_eq!(verifier.verify(&token).await.unwrap_err(), Refused::UnknownKey);
 }
+
+#[tokio::test]
+async fn times_may_have_a_fraction() {
+    let verifier = issuer().verifier(&Clock::fixed(now()));
+    let second = now().as_second();
+    let mut claims = json!(issuer().claims(Uuid::nil(), "a", now()));
+    for (exp, expected) in [
+        (json!(f64::from(i32::try_from(second).unwrap()) + 600.5), Ok(second + 600)),
+        (json!(f64::from(i32::try_from(second).unwrap()) + 0.9), Err(Refused::Expired)),
+        (json!(1e300), Err(Refused::Claims)),
+        (json!(-1e300), Err(Refused::Claims)),
+    ] {
+        claims["exp"] = exp;
+        let outcome = verifier.verify(&issuer().sign(&issuer().header(), &claims)).await;
+        assert_eq!(outcome.map(|claims| claims.exp), expected, "{claims}");
+    }
+}
