@@ -12,8 +12,8 @@ use tokio::time::timeout as within;
 /// On top of a function's own timeout: `cargo lambda watch` may have to start an instance first, by `cargo run`, one at a time.
 const START_UP: Duration = if cfg!(test) { Duration::ZERO } else { Duration::from_secs(10) };
 
-/// Invocations under way at once; the others wait here. `cargo lambda watch` queues a hundred for a function, and when one
-/// more comes it never answers anything again, for any function.
+/// Invocations under way at once; the others wait here. `cargo lambda watch` takes 64 for one function well, and was seen to
+/// answer nothing any more, for any function, once 120 came at once.
 const IN_FLIGHT: usize = 64;
 
 /// The functions that one `cargo lambda watch` runs.

@@ -138,7 +138,7 @@ async fn one_cart_becomes_one_order() {
     assert_eq!(left["stock"], 97);
 }
 
-/// `cargo lambda watch` hangs for good when more than a hundred requests wait for one function.
+/// `cargo lambda watch` alone hangs for good when so many requests come for one function at once.
 #[tokio::test]
 async fn a_crowd_is_served() {
     let client = Client::new();
