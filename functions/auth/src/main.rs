@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     shared::run::start(|env| async move {
         let aws = Aws::new(&env)?;
         let state = auth::State::new(&env, &aws).await?;
-        let service = Service { verifier: Arc::clone(&state.verifier), tables: vec![state.accounts.table()] };
+        let service = Service { verifier: Arc::clone(&state.verifier), tables: state.accounts.tables() };
         shared::run::http(auth::router(state, service)).await
     })
 }

@@ -204,7 +204,14 @@ mod tests {
     #[tokio::test]
     async fn a_missing_variable_is_named() {
         let fake = FakeAws::with_good_keys().await;
-        for name in ["SIGNING_KEY_SECRET", "VERIFICATION_KEYS_SECRET", "AUTH_TABLE", "USER_TABLE"] {
+        for name in [
+            "SIGNING_KEY_SECRET",
+            "VERIFICATION_KEYS_SECRET",
+            "AUTH_TABLE",
+            "AUTH_OUTBOX_TABLE",
+            "REVOCATION_TABLE",
+            "USER_TABLE",
+        ] {
             let env = fake.env([(name, "")]);
             let error = State::new(&env, &Aws::new(&env).unwrap()).await.unwrap_err();
             assert_eq!(error.to_string(), format!("environment variable {name} is not set"));

@@ -17,7 +17,7 @@ use shared::db::Key;
 use shared::id::Generator;
 use shared::routes::Service;
 use shared::testing::{Answer, Database, Issuer, call, issuer};
-use shared::token::Verifier;
+use shared::token::{RevocationLog, Verifier};
 use tokio::net::TcpListener;
 use user::model::Username;
 use user::store::UserStore;
@@ -79,8 +79,10 @@ impl App {
 
     async fn start(demo_login: bool) -> Self {
         let clock = Clock::fixed("2026-01-01T00:00:00Z".parse().unwrap());
-        let database = Database::new(&["AuthTable", "UserTable"]).await;
-        let accounts = AuthStore::new(database.table("AuthTable"));
+        let database = Database::new(&["AuthTable", "AuthOutboxTable", "RevocationTable", "UserTable"]).await;
+        let revocations = RevocationLog::new(database.table("RevocationTable"));
+        let accounts =
+            AuthStore::new(database.table("AuthTable"), database.table("AuthOutboxTable"), revocations);
         let users = UserStore::new(database.table("UserTable"));
         let passwords = Passwords::default();
         let verifier = issuer().verifier(&clock);
@@ -97,7 +99,7 @@ impl App {
             passwords: passwords.clone(),
             demo_login,
         };
-        let service = Service { verifier: Arc::clone(&verifier), tables: vec![accounts.table()] };
+        let service = Service { verifier: Arc::clone(&verifier), tables: accounts.tables() };
         Self { router: crate::router(state, service), accounts, users, database, clock, passwords, verifier }
     }
 
@@ -123,7 +125,7 @@ impl App {
             let mut account: Account = self.accounts.account(&name).await.unwrap().unwrap();
             account.roles = roles.iter().map(ToString::to_string).collect();
             let key = Key::new(format!("ACCOUNT#{username}"), "ACCOUNT");
-            self.accounts.table().put(&key, &account).await.unwrap();
+            self.database.table("AuthTable").put(&key, &account).await.unwrap();
         }
     }
 }
@@ -174,6 +176,8 @@ impl FakeAws {
             ("SIGNING_KEY_SECRET", SIGNING),
             ("VERIFICATION_KEYS_SECRET", VERIFICATION),
             ("AUTH_TABLE", "AuthTable"),
+            ("AUTH_OUTBOX_TABLE", "AuthOutboxTable"),
+            ("REVOCATION_TABLE", "RevocationTable"),
             ("USER_TABLE", "UserTable"),
         ];
         aws_env(base.into_iter().chain(vars))

@@ -153,17 +153,19 @@ impl Table {
         Ok(Page { items, next_cursor })
     }
 
-    /// A put for a [`Transaction`], on `condition` (an expression without placeholders, `attribute_not_exists(pk)`).
+    /// A put for a [`Transaction`], on `condition` (an expression without placeholders, such as
+    /// `attribute_not_exists(pk)`; empty is none).
     pub fn put_write<T: Serialize>(
         &self,
         key: &Key,
         value: &T,
         condition: &str,
     ) -> Result<TransactWriteItem, DbError> {
+        let condition = Some(condition.to_owned()).filter(|condition| !condition.is_empty());
         let put = Put::builder()
             .table_name(&self.name)
             .set_item(Some(to_item(key, value)?))
-            .condition_expression(condition);
+            .set_condition_expression(condition);
         Ok(TransactWriteItem::builder().put(put.build().map_err(refused)?).build())
     }
 

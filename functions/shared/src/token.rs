@@ -3,6 +3,7 @@
 mod caller;
 mod claims;
 mod keys;
+mod revocations;
 #[cfg(test)]
 mod tests;
 mod verifier;
@@ -10,4 +11,5 @@ mod verifier;
 pub use caller::Caller;
 pub use claims::{Audience, Claims, TYPE};
 pub use keys::{InvalidKeys, KeySet, PublishedKey, VerificationKeys, thumbprint};
+pub use revocations::RevocationLog;
 pub use verifier::{LoadError, Refused, Verifier};

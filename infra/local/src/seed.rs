@@ -13,9 +13,10 @@ use cart::model::{Cart, Product, ProductId};
 use order::model::Order;
 use serde_json::json;
 use shared::aws::Aws;
-use shared::config::Env;
+use shared::config::{ConfigError, Env};
 use shared::db::Table;
 use shared::page::PageQuery;
+use shared::token::RevocationLog;
 use user::model::{Address, Profile, Username};
 use uuid::Uuid;
 
@@ -66,7 +67,9 @@ impl Stores {
     fn new(environment: &Environment) -> Result<Self> {
         let env = Env::of(environment.clone());
         let aws = Aws::new(&env)?;
-        let accounts = AuthStore::new(Table::new(aws.dynamodb(), env.required("AUTH_TABLE")?));
+        let table = |name| Ok::<_, ConfigError>(Table::new(aws.dynamodb(), env.required(name)?));
+        let revocations = RevocationLog::new(table("REVOCATION_TABLE")?);
+        let accounts = AuthStore::new(table("AUTH_TABLE")?, table("AUTH_OUTBOX_TABLE")?, revocations);
         let (order, payment) = (order::State::new(&env, &aws)?, payment::State::new(&env, &aws)?);
         Ok(Self { accounts, order, payment })
     }

@@ -1,0 +1,164 @@
+//! Accounts.
+
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use jiff::Timestamp;
+use shared::db::{DbError, Key, retry_conflicts, to_item};
+use user::model::Username;
+use uuid::Uuid;
+
+use super::AuthStore;
+use crate::model::Account;
+
+/// Why a demo account was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoAccountError {
+    /// The name belongs to somebody who registered, or to another demo user.
+    #[error("the user name is taken")]
+    Taken,
+    /// The table failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// Why a role was not granted.
+#[derive(Debug, thiserror::Error)]
+pub enum GrantError {
+    /// Nobody has this name.
+    #[error("there is no such user")]
+    Unknown,
+    /// Demo users log in without a password: a role would be anybody's.
+    #[error("a demo user cannot have a role; register a user with a password")]
+    Demo,
+    /// The table failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl AuthStore {
+    /// The account of this name, in any case.
+    pub async fn account(&self, username: &Username) -> Result<Option<Account>, DbError> {
+        self.table.get(&key(username)).await
+    }
+
+    /// Writes a new account, in the transaction of the registration; fails where the name is taken.
+    pub fn create_write(&self, account: &Account) -> Result<TransactWriteItem, DbError> {
+        self.table.put_write(&key(&account.username), account, "attribute_not_exists(pk)")
+    }
+
+    /// Seeds a demo user: one that the demo login opens, and no password. Doing it again changes nothing, but takes away
+    /// any role; a name that is somebody else's stays theirs. The profile is `user::store::UserStore::put_profile`'s.
+    pub async fn put_demo_account(
+        &self,
+        user_id: Uuid,
+        username: &Username,
+        created_at: Timestamp,
+    ) -> Result<(), DemoAccountError> {
+        let account = Account {
+            user_id,
+            username: username.clone(),
+            password_hash: None,
+            roles: Vec::new(),
+            demo: true,
+            created_at,
+        };
+        let item = to_item(&key(username), &account)?;
+        let outcome = retry_conflicts(|| async {
+            let put =
+                self.table.client().put_item().table_name(self.table.name()).set_item(Some(item.clone()));
+            let put = put
+                .condition_expression("attribute_not_exists(pk) OR (demo = :demo AND user_id = :user_id)")
+                .expression_attribute_values(":demo", AttributeValue::Bool(true))
+                .expression_attribute_values(":user_id", AttributeValue::S(user_id.to_string()));
+            put.send().await?;
+            Ok(())
+        });
+        match outcome.await {
+            Err(DbError::ConditionFailed) => Err(DemoAccountError::Taken),
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// Gives a registered user a role (`cargo local admin <user name>` gives [`ADMIN`](crate::model::ADMIN)); it is in
+    /// the tokens from the next login on. Granting it again changes nothing.
+    pub async fn grant_role(&self, username: &Username, role: &str) -> Result<(), GrantError> {
+        let outcome = retry_conflicts(|| async {
+            let update = self
+                .table
+                .client()
+                .update_item()
+                .table_name(self.table.name())
+                .set_key(Some(key(username).attributes()))
+                .update_expression("SET #roles = list_append(#roles, :roles)")
+                .condition_expression("attribute_exists(pk) AND demo = :no AND NOT contains(#roles, :role)")
+                .expression_attribute_names("#roles", "roles")
+                .expression_attribute_values(
+                    ":roles",
+                    AttributeValue::L(vec![AttributeValue::S(role.to_owned())]),
+                )
+                .expression_attribute_values(":role", AttributeValue::S(role.to_owned()))
+                .expression_attribute_values(":no", AttributeValue::Bool(false));
+            update.send().await?;
+            Ok(())
+        });
+        match outcome.await {
+            Err(DbError::ConditionFailed) => match self.account(username).await? {
+                None => Err(GrantError::Unknown),
+                Some(account) if account.demo => Err(GrantError::Demo),
+                Some(_) => Ok(()), // Has it already.
+            },
+            outcome => Ok(outcome?),
+        }
+    }
+}
+
+fn key(username: &Username) -> Key {
+    Key::new(format!("ACCOUNT#{}", username.folded()), "ACCOUNT")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ADMIN;
+    use crate::testing::App;
+
+    fn name(name: &str) -> Username {
+        name.to_owned().try_into().unwrap()
+    }
+
+    #[tokio::test]
+    async fn seeding_twice_is_seeding_once_and_takes_nobodys_name() {
+        let app = App::new().await;
+        app.register("alice").await;
+        let (store, id) = (&app.accounts, Uuid::from_u128(7));
+        for _ in 0..2 {
+            store.put_demo_account(id, &name("demo"), Timestamp::UNIX_EPOCH).await.unwrap();
+        }
+        let seeded = store.account(&name("DEMO")).await.unwrap().unwrap();
+        assert!(seeded.demo && seeded.user_id == id && seeded.password_hash.is_none());
+
+        let alice = store.account(&name("alice")).await.unwrap();
+        let stolen = store.put_demo_account(id, &name("Alice"), Timestamp::UNIX_EPOCH).await;
+        assert!(matches!(stolen, Err(DemoAccountError::Taken)));
+        assert_eq!(store.account(&name("alice")).await.unwrap(), alice);
+    }
+
+    #[tokio::test]
+    async fn roles_are_granted_once_and_never_to_demo_users() {
+        let app = App::new().await;
+        app.register("alice").await;
+        let store = &app.accounts;
+        for _ in 0..2 {
+            store.grant_role(&name("Alice"), ADMIN).await.unwrap();
+        }
+        assert_eq!(store.account(&name("alice")).await.unwrap().unwrap().roles, [ADMIN]);
+
+        let unknown = store.grant_role(&name("nobody"), ADMIN).await;
+        assert!(matches!(unknown, Err(GrantError::Unknown)));
+        assert_eq!(store.account(&name("nobody")).await.unwrap(), None, "an update creates items otherwise");
+
+        app.seed_demo("mahindra", &[]).await;
+        let demo = store.grant_role(&name("mahindra"), ADMIN).await;
+        assert!(matches!(demo, Err(GrantError::Demo)));
+        assert!(store.account(&name("mahindra")).await.unwrap().unwrap().roles.is_empty());
+    }
+}
