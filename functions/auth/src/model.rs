@@ -1,5 +1,9 @@
 //! Accounts and passwords: what they are, and what is acceptable.
 
+pub(crate) mod factor;
+pub(crate) mod recovery_code;
+pub(crate) mod totp;
+
 use std::fmt;
 
 use jiff::Timestamp;
@@ -8,6 +12,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use user::model::Username;
 use uuid::Uuid;
+
+pub use factor::{EnabledFactor, Factor, PendingFactor};
+pub use recovery_code::RecoveryCodeHash;
+pub use totp::TotpSecret;
 
 /// The role that [`Access::Admin`](shared::routes::Access::Admin) asks for.
 pub const ADMIN: &str = "admin";
