@@ -26,3 +26,10 @@ pub fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -
 
     deserializer.deserialize_map(Object(PhantomData))
 }
+
+/// `deserialize_with` for an optional field, beside `default`: one that is `null` is wrong, and not the same as left out.
+pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}

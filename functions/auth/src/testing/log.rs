@@ -32,6 +32,11 @@ pub(crate) fn lines() -> Vec<Value> {
     lines.map(|(_, line)| serde_json::from_str(line).expect("a line is JSON")).collect()
 }
 
+/// The security events of this name among them.
+pub(crate) fn events(name: &str) -> Vec<Value> {
+    lines().into_iter().filter(|line| line["event"] == name).collect()
+}
+
 /// The lines of all threads, blocking ones and other tests' included.
 pub(crate) fn everything() -> String {
     let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
