@@ -4,6 +4,7 @@
 pub mod bootstrap;
 pub mod keys;
 pub mod model;
+pub mod outbox;
 mod passwords;
 mod routes;
 #[cfg_attr(not(test), expect(dead_code, reason = "the flows that log the other events are being built"))]
