@@ -140,7 +140,7 @@ mod tests {
         let count = |status| answers.iter().filter(|answer| answer.status == status).count();
         assert_eq!((count(StatusCode::CREATED), count(StatusCode::CONFLICT)), (1, 5));
         let ids = |items: Vec<Value>| -> HashSet<String> {
-            items.into_iter().map(|item| item["user_id"].as_str().unwrap().to_owned()).collect()
+            items.iter().filter_map(|item| item["user_id"].as_str()).map(ToOwned::to_owned).collect()
         };
         let accounts = ids(app.database.items("AuthTable").await);
         assert_eq!(accounts, ids(app.database.items("UserTable").await));
@@ -167,8 +167,8 @@ mod tests {
     }
 
     async fn first_user(app: &App) -> Uuid {
-        let accounts: Vec<Value> = app.database.items("AuthTable").await;
-        accounts[0]["user_id"].as_str().unwrap().parse().unwrap()
+        let items: Vec<Value> = app.database.items("AuthTable").await;
+        items.iter().find_map(|item| item["user_id"].as_str()).unwrap().parse().unwrap()
     }
 
     #[tokio::test]
