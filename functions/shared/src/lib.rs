@@ -14,6 +14,7 @@ pub mod json;
 pub mod money;
 pub mod page;
 pub mod problem;
+pub mod refreshed;
 pub mod routes;
 pub mod run;
 pub mod stream;
