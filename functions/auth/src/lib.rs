@@ -4,12 +4,14 @@
 pub mod bootstrap;
 pub mod keys;
 pub mod model;
+pub mod outbox;
 mod passwords;
 mod routes;
 #[cfg_attr(not(test), expect(dead_code, reason = "the flows that log the other events are being built"))]
 mod security;
 mod signing;
 pub mod store;
+mod throttle;
 
 #[cfg(test)]
 mod testing;
@@ -31,6 +33,7 @@ use passwords::Passwords;
 use routes::{health, jwks, login, openid_configuration, register};
 use signing::Signer;
 use store::AuthStore;
+use throttle::Throttle;
 
 /// What the handlers work with.
 #[derive(Debug, Clone)]
@@ -47,6 +50,7 @@ pub struct State {
     pub ids: Generator,
     signer: Arc<Signer>,
     passwords: Passwords,
+    throttle: Throttle,
     demo_login: bool,
 }
 
@@ -62,6 +66,7 @@ impl State {
         let clock = Clock::system();
         let verifier = Arc::new(Verifier::load(env, aws, clock.clone()).await?);
         let signer = Signer::load(env, aws.secrets_manager(), Arc::clone(&verifier), clock.clone()).await?;
+        let throttle = Throttle::new(accounts.clone(), clock.clone());
         Ok(Self {
             accounts,
             users: UserStore::new(users),
@@ -70,6 +75,7 @@ impl State {
             ids: Generator::system(),
             signer: Arc::new(signer),
             passwords: Passwords::default(),
+            throttle,
             demo_login,
         })
     }
