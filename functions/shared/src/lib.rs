@@ -15,6 +15,7 @@ pub mod mail;
 pub mod money;
 pub mod page;
 pub mod problem;
+pub mod refreshed;
 pub mod routes;
 pub mod run;
 pub mod sending;
