@@ -11,6 +11,7 @@ mod routes;
 mod security;
 mod signing;
 pub mod store;
+mod throttle;
 
 #[cfg(test)]
 mod testing;
@@ -32,6 +33,7 @@ use passwords::Passwords;
 use routes::{health, jwks, login, openid_configuration, register};
 use signing::Signer;
 use store::AuthStore;
+use throttle::Throttle;
 
 /// What the handlers work with.
 #[derive(Debug, Clone)]
@@ -48,6 +50,7 @@ pub struct State {
     pub ids: Generator,
     signer: Arc<Signer>,
     passwords: Passwords,
+    throttle: Throttle,
     demo_login: bool,
 }
 
@@ -61,9 +64,9 @@ impl State {
         let accounts = AuthStore::new(table("AUTH_TABLE")?, table("AUTH_OUTBOX_TABLE")?, revocations);
         let users = table("USER_TABLE")?;
         let clock = Clock::system();
-        let verifier = Verifier::load(env, aws.secrets_manager(), clock.clone()).await?;
-        let verifier = Arc::new(verifier);
+        let verifier = Arc::new(Verifier::load(env, aws, clock.clone()).await?);
         let signer = Signer::load(env, aws.secrets_manager(), Arc::clone(&verifier), clock.clone()).await?;
+        let throttle = Throttle::new(accounts.clone(), clock.clone());
         Ok(Self {
             accounts,
             users: UserStore::new(users),
@@ -72,6 +75,7 @@ impl State {
             ids: Generator::system(),
             signer: Arc::new(signer),
             passwords: Passwords::default(),
+            throttle,
             demo_login,
         })
     }

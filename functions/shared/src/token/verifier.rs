@@ -1,50 +1,36 @@
 //! The one verifier of access tokens, which every service uses.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::Arc;
 
-use aws_sdk_secretsmanager::Client;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderValue;
 use jiff::{SignedDuration, Timestamp};
-use jsonwebtoken::{Validation, decode};
 use serde::Deserialize;
-use tokio::time::timeout;
 
+use super::Caller;
 use super::claims::{Claims, TYPE};
+use super::key_source::{KeySource, LoadError};
 use super::keys::KeySet;
-use super::{Caller, InvalidKeys};
+use super::revocations::{RevocationLog, Revocations};
+use crate::aws::Aws;
 use crate::clock::Clock;
-use crate::config::{ConfigError, Env};
-use crate::problem::{Chain, Problem};
+use crate::config::Env;
+use crate::db::Table;
+use crate::json;
+use crate::problem::Problem;
 
 /// Longer tokens are refused unread, in bytes.
 const MAX_TOKEN: usize = 8 * 1024;
 /// How far the clock of Auth's sandbox may be ahead of ours. `exp` gets no leeway.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(5);
-/// The keys are read again when they are older.
-const MAX_AGE: SignedDuration = SignedDuration::from_mins(5);
-/// At most one read of the keys in this time, whatever key ids arrive.
-const MIN_INTERVAL: SignedDuration = SignedDuration::from_secs(10);
-
-/// A request does not wait longer than this for keys that it may do without.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Verifies access tokens with the published keys.
+/// Verifies access tokens with the published keys, and knows the sessions that ended before their tokens did.
 #[derive(Debug)]
 pub struct Verifier {
-    keys: RwLock<Arc<KeySet>>,
-    clock: Clock,
-    source: Option<Source>,
-}
-
-#[derive(Debug)]
-struct Source {
-    client: Client,
-    secret: String,
-    /// When a read was last begun.
-    read: Mutex<Timestamp>,
+    pub(super) keys: KeySource,
+    /// None only in tests that do not care.
+    pub(super) revocations: Option<Revocations>,
+    pub(super) clock: Clock,
 }
 
 /// Why a token was refused; for the log, not for the caller.
@@ -86,30 +72,12 @@ pub enum Refused {
     /// Before `nbf` or `iat`.
     #[error("the token is not valid yet")]
     NotYetValid,
-}
-
-/// The keys could not be read at start.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// A variable is missing.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// Secrets Manager did not give the secret.
-    #[error("cannot read secret {name}")]
-    Read {
-        /// The secret.
-        name: String,
-        /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The secret's content is not a set of keys.
-    #[error("secret {name} does not hold verification keys")]
-    Content {
-        /// The secret.
-        name: String,
-        /// Why.
-        source: InvalidKeys,
-    },
+    /// Its session ended.
+    #[error("the token's session was revoked")]
+    Revoked,
+    /// Nobody can tell whether its session ended: no fault of the token.
+    #[error("the revocations cannot be read")]
+    RevocationsUnknown,
 }
 
 /// Every member that our tokens' headers have. Any other (`jku`, `jwk`, `x5u`, `x5c`, `crit`, `zip`, …) and any
@@ -123,26 +91,41 @@ struct Header {
 }
 
 impl Verifier {
-    /// Reads the keys from the secret that `VERIFICATION_KEYS_SECRET` names.
-    pub async fn load(env: &Env, client: Client, clock: Clock) -> Result<Self, LoadError> {
-        let secret = env.required("VERIFICATION_KEYS_SECRET")?.to_owned();
-        let keys = read(&client, &secret).await?;
-        let read = Mutex::new(clock.now());
-        Ok(Self { keys: RwLock::new(Arc::new(keys)), clock, source: Some(Source { client, secret, read }) })
+    /// Reads the keys from the secret that `VERIFICATION_KEYS_SECRET` names, and the revocations from the table that
+    /// `REVOCATION_TABLE` names. A table that cannot be read is no error: [`verify`](Self::verify) tries again.
+    pub async fn load(env: &Env, aws: &Aws, clock: Clock) -> Result<Self, LoadError> {
+        let table = Table::new(aws.dynamodb(), env.required("REVOCATION_TABLE")?);
+        let revocations = Revocations::new(RevocationLog::new(table), clock.clone());
+        let keys = KeySource::load(env, aws.secrets_manager(), clock.clone());
+        let (keys, ()) = tokio::join!(keys, revocations.refresh());
+        Ok(Self { keys: keys?, revocations: Some(revocations), clock })
     }
 
-    /// A verifier whose keys never change.
+    /// A verifier whose keys never change and for which no session was revoked.
+    #[cfg(feature = "testing")]
     pub fn fixed(keys: KeySet, clock: Clock) -> Self {
-        Self { keys: RwLock::new(Arc::new(keys)), clock, source: None }
+        Self { keys: KeySource::fixed(keys, clock.clone()), revocations: None, clock }
+    }
+
+    /// The same with the revocations in `log`, which are read by the first token.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn with_revocations(self, log: RevocationLog) -> Self {
+        Self { revocations: Some(Revocations::new(log, self.clock.clone())), ..self }
     }
 
     /// The keys in use, read again from the secret where they are due.
     pub async fn keys(&self) -> Arc<KeySet> {
-        self.refresh(MAX_AGE).await;
-        self.current()
+        self.keys.get().await
     }
 
-    /// The caller whose token the `Authorization` header carries; 401 for every other header.
+    /// The keys in use, read again where they are due or do not hold `kid`.
+    pub async fn keys_with(&self, kid: &str) -> Arc<KeySet> {
+        self.keys.get_with(kid).await
+    }
+
+    /// The caller whose token the `Authorization` header carries; 401 for every other header, and 503 where nobody can
+    /// tell whether the session was revoked.
     pub async fn authenticate(&self, header: &HeaderValue) -> Result<Caller, Problem> {
         let token = bearer(header);
         let outcome = match token {
@@ -151,7 +134,10 @@ impl Verifier {
         };
         outcome.map(Caller::from).map_err(|refused| {
             tracing::info!(reason = %refused, "token refused");
-            Problem::unauthorized(Some("invalid_token"))
+            match refused {
+                Refused::RevocationsUnknown => Problem::unavailable(Revocations::RETRY_AFTER),
+                _ => Problem::unauthorized(Some("invalid_token")),
+            }
         })
     }
 
@@ -160,50 +146,18 @@ impl Verifier {
         if token.len() > MAX_TOKEN {
             return Err(Refused::Malformed);
         }
-        let header = parse_header(token)?;
-        if !is_access_token(&header.typ) {
+        let token = Token::parse(token)?;
+        if !is_access_token(&token.header.typ) {
             return Err(Refused::Type);
         }
-        let mut keys = self.keys().await;
-        if keys.get(&header.kid).is_none() {
-            self.refresh(MIN_INTERVAL).await;
-            keys = self.current();
-        }
-        verify_with(&keys, &header, token, self.clock.now())
-    }
-
-    fn current(&self) -> Arc<KeySet> {
-        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Reads the keys again where the last attempt is older than `age`. A failure keeps the good set that is there.
-    async fn refresh(&self, age: SignedDuration) {
-        let Some(source) = &self.source else { return };
-        {
-            let mut read = source.read.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = self.clock.now();
-            if now.duration_since(*read) < age {
-                return;
-            }
-            *read = now;
-        }
-        match timeout(PATIENCE, read(&source.client, &source.secret)).await {
-            Ok(Ok(keys)) => *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys),
-            Ok(Err(error)) => {
-                tracing::error!(error = %Chain(&error), "keeping the verification keys of before");
-            }
-            Err(_) => {
-                tracing::error!("reading the verification keys takes too long: keeping those of before");
-            }
+        let keys = self.keys_with(&token.header.kid).await;
+        let claims = verify_with(&keys, &token, self.clock.now())?;
+        // Last, so that nobody makes us read the table with a token that is none.
+        match &self.revocations {
+            Some(revocations) => revocations.check(claims.sid).await.map(|()| claims),
+            None => Ok(claims),
         }
     }
-}
-
-async fn read(client: &Client, secret: &str) -> Result<KeySet, LoadError> {
-    let output = client.get_secret_value().secret_id(secret).send().await;
-    let output = output.map_err(|error| LoadError::Read { name: secret.to_owned(), source: error.into() })?;
-    KeySet::parse(output.secret_string().unwrap_or_default())
-        .map_err(|source| LoadError::Content { name: secret.to_owned(), source })
 }
 
 /// The token of `Bearer <token>` (RFC 6750 §2.1; the scheme in any case, RFC 9110 §11.1).
@@ -213,10 +167,30 @@ fn bearer(header: &HeaderValue) -> Result<&str, Refused> {
     if scheme.eq_ignore_ascii_case("Bearer") { Ok(token) } else { Err(Refused::Scheme) }
 }
 
-fn parse_header(token: &str) -> Result<Header, Refused> {
-    let (header, _) = token.split_once('.').ok_or(Refused::Malformed)?;
-    let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| Refused::Malformed)?;
-    serde_json::from_slice(&header).map_err(|_| Refused::Malformed)
+/// A token's three parts (JWS compact serialization, RFC 7515 §3.1), of which the header is read.
+struct Token<'a> {
+    header: Header,
+    /// What is signed: the first two parts and the dot between them.
+    message: &'a str,
+    payload: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> Token<'a> {
+    fn parse(token: &'a str) -> Result<Self, Refused> {
+        let (message, signature) = token.rsplit_once('.').ok_or(Refused::Malformed)?;
+        // A dot too many is no base64url and refused as such.
+        let (header, payload) = message.split_once('.').ok_or(Refused::Malformed)?;
+        let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| Refused::Malformed)?;
+        let header = json::strict_object(&header).map_err(|_| Refused::Malformed)?;
+        Ok(Self { header, message, payload, signature })
+    }
+
+    /// The claims; only for tokens whose signature was checked.
+    fn claims(&self) -> Result<Claims, Refused> {
+        let payload = URL_SAFE_NO_PAD.decode(self.payload).map_err(|_| Refused::Malformed)?;
+        json::strict_object(&payload).map_err(|_| Refused::Claims)
+    }
 }
 
 /// `at+jwt`, with or without `application/`, in any case (RFC 9068 §4, RFC 7515 §4.1.9).
@@ -225,28 +199,18 @@ fn is_access_token(typ: &str) -> bool {
     typ.strip_prefix("application/").unwrap_or(&typ) == TYPE
 }
 
-fn verify_with(keys: &KeySet, header: &Header, token: &str, now: Timestamp) -> Result<Claims, Refused> {
-    use jsonwebtoken::errors::ErrorKind;
-
-    let key = keys.get(&header.kid).ok_or(Refused::UnknownKey)?;
+fn verify_with(keys: &KeySet, token: &Token<'_>, now: Timestamp) -> Result<Claims, Refused> {
+    let key = keys.get(&token.header.kid).ok_or(Refused::UnknownKey)?;
     if key.not_after.is_some_and(|not_after| now > not_after) {
         return Err(Refused::RetiredKey);
     }
-    if header.alg != key.name {
+    if token.header.alg != key.algorithm.name() {
         return Err(Refused::Algorithm);
     }
-    let mut validation = Validation::new(key.algorithm);
-    validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
-    // Checked below: the library knows only the system's clock and does not check `iat`.
-    validation.validate_exp = false;
-    validation.validate_aud = false;
-    let claims = decode::<Claims>(token, &key.decoding, &validation)
-        .map_err(|error| match error.kind() {
-            ErrorKind::InvalidSignature => Refused::Signature,
-            ErrorKind::MissingRequiredClaim(_) | ErrorKind::Json(_) => Refused::Claims,
-            _ => Refused::Malformed,
-        })?
-        .claims;
+    if !key.verify(token.message.as_bytes(), token.signature) {
+        return Err(Refused::Signature);
+    }
+    let claims = token.claims()?;
     if claims.iss != keys.document.issuer {
         return Err(Refused::Issuer);
     }
