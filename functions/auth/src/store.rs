@@ -5,10 +5,12 @@
 //! | item | pk | sk |
 //! |---|---|---|
 //! | account | `ACCOUNT#<user name, lower case>` | `ACCOUNT` |
+//! | session | `USER#<user id>` | `SESSION#<session id>` |
 //!
 //! An account's key is what makes user names unique, whatever their case.
 
 mod accounts;
+mod sessions;
 
 use shared::db::{Table, Transaction};
 use shared::token::RevocationLog;
