@@ -4,6 +4,7 @@
 pub mod bootstrap;
 pub mod keys;
 pub mod model;
+pub mod outbox;
 mod passwords;
 mod routes;
 #[cfg_attr(not(test), expect(dead_code, reason = "the flows that log the other events are being built"))]
@@ -11,6 +12,7 @@ mod security;
 mod sessions;
 mod signing;
 pub mod store;
+mod throttle;
 mod tokens;
 
 #[cfg(test)]
@@ -31,10 +33,12 @@ use user::store::UserStore;
 
 use passwords::Passwords;
 use routes::{
-    health, jwks, login, logout, logout_all, openid_configuration, refresh, register, session, sessions as session_list,
+    health, jwks, login, logout, logout_all, openid_configuration, refresh, register, session,
+    sessions as session_list,
 };
 use signing::Signer;
 use store::AuthStore;
+use throttle::Throttle;
 
 /// What the handlers work with.
 #[derive(Debug, Clone)]
@@ -51,6 +55,7 @@ pub struct State {
     pub ids: Generator,
     signer: Arc<Signer>,
     passwords: Passwords,
+    throttle: Throttle,
     demo_login: bool,
 }
 
@@ -67,6 +72,7 @@ impl State {
         let verifier = Verifier::load(env, aws.secrets_manager(), clock.clone()).await?;
         let verifier = Arc::new(verifier);
         let signer = Signer::load(env, aws.secrets_manager(), Arc::clone(&verifier), clock.clone()).await?;
+        let throttle = Throttle::new(accounts.clone(), clock.clone());
         Ok(Self {
             accounts,
             users: UserStore::new(users),
@@ -75,6 +81,7 @@ impl State {
             ids: Generator::system(),
             signer: Arc::new(signer),
             passwords: Passwords::default(),
+            throttle,
             demo_login,
         })
     }

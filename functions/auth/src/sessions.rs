@@ -8,10 +8,10 @@
 //!   was read. So no session slips through that is started meanwhile, and of a password change and a login with the old
 //!   password only one can win.
 
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use jiff::Timestamp;
 use shared::db::{Cancelled, DbError, Transaction, TransactionError};
 use shared::problem::Problem;
-use aws_sdk_dynamodb::types::TransactWriteItem;
 use user::model::Username;
 use uuid::Uuid;
 
@@ -69,11 +69,8 @@ pub(crate) async fn start(
     device: Option<String>,
 ) -> Result<Tokens, StartError> {
     let now = app.clock.now();
-    let secrets = NewSecrets {
-        session_id: app.ids.uuid(now),
-        family: app.ids.bytes(),
-        secret: app.ids.bytes(),
-    };
+    let secrets =
+        NewSecrets { session_id: app.ids.uuid(now), family: app.ids.bytes(), secret: app.ids.bytes() };
     let owner = (verified.user_id, verified.username.clone());
     let (session, token) = Session::start(owner, CLIENT, device, now, secrets);
     let tokens = tokens::issue(app, verified, &session, &token).await?;

@@ -6,16 +6,26 @@
 //! |---|---|---|
 //! | account | `ACCOUNT#<user name, lower case>` | `ACCOUNT` |
 //! | session | `USER#<user id>` | `SESSION#<session id>` |
+//! | throttle bucket | `BUCKET#<kind>#<SHA-256 of whose it is, base64url>` | `BUCKET` |
 //!
 //! An account's key is what makes user names unique, whatever their case.
+//!
+//! `AuthOutboxTable`, whose stream shows every item whole, so that no secret may be in it:
+//!
+//! | item | pk | sk |
+//! |---|---|---|
+//! | event | `EVENT#<UUIDv7>` | `EVENT` |
 
 mod accounts;
+mod buckets;
+mod outbox;
 mod sessions;
 
 use shared::db::{Table, Transaction};
 use shared::token::RevocationLog;
 
 pub use accounts::{DemoAccountError, GrantError};
+pub(crate) use buckets::Take;
 
 /// The only way to Auth's tables.
 #[derive(Debug, Clone)]

@@ -30,6 +30,7 @@ use crate::model::Account;
 use crate::passwords::Passwords;
 use crate::signing::Signer;
 use crate::store::AuthStore;
+use crate::throttle::Throttle;
 
 /// The name of the signing-key secret.
 pub(crate) const SIGNING: &str = "signing-secret";
@@ -46,7 +47,8 @@ pub(crate) const WEAK_PKCS1: &str = "MIIBOwIBAAJBALT_CaFjEfRq0JyGZ84EY00BxbFZdP7
 
 /// The content of a signing-key secret whose current key is `issuer`'s.
 pub(crate) fn signing_secret(issuer: &Issuer) -> Value {
-    let key = json!({"kid": issuer.public().kid, "alg": "RS256", "private_key": issuer.private_pem()});
+    let key =
+        json!({"kid": issuer.public().kid, "alg": issuer.public().alg, "private_key": issuer.private_pem()});
     json!({"current": key, "next": key})
 }
 
@@ -99,6 +101,7 @@ impl App {
             ids: Generator::counting(),
             signer: Arc::new(signer),
             passwords: passwords.clone(),
+            throttle: Throttle::new(accounts.clone(), clock.clone()),
             demo_login,
         };
         let service = Service { verifier: Arc::clone(&verifier), tables: accounts.tables() };

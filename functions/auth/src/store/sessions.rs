@@ -86,9 +86,9 @@ impl AuthStore {
         must_exist: bool,
     ) -> Result<[TransactWriteItem; 2], DbError> {
         let condition = must_exist.then(|| "attribute_exists(pk)".to_owned());
-        let delete = self.table.delete_write(&key(user_id, session_id), |delete| {
-            delete.set_condition_expression(condition)
-        })?;
+        let delete = self
+            .table
+            .delete_write(&key(user_id, session_id), |delete| delete.set_condition_expression(condition))?;
         Ok([delete, self.revocations.write(session_id, now)?])
     }
 }
