@@ -114,6 +114,7 @@ async fn issue(app: &App, account: Account) -> Result<LoggedIn, Problem> {
         jti: app.ids.uuid(now).to_string(),
         client_id: CLIENT.to_owned(),
         scope: SCOPE.to_owned(),
+        auth_time: Some(now.as_second()),
         sid: app.ids.uuid(now),
         username: account.username.into(),
         roles: account.roles,

@@ -63,6 +63,8 @@ pub(crate) async fn post(
         user_id,
         username: username.clone(),
         email,
+        email_verified: false,
+        former_email: None,
         phone,
         name: None,
         created_at: now,

@@ -136,6 +136,7 @@ impl Issuer {
             jti: "test".to_owned(),
             client_id: "test".to_owned(),
             scope: "api".to_owned(),
+            auth_time: Some(now.as_second()),
             sid: Uuid::nil(),
             username: username.to_owned(),
             roles: Vec::new(),
