@@ -38,12 +38,6 @@ impl RecoveryCode {
     }
 }
 
-impl RecoveryCodeHash {
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 /// Takes what people type: any case, spaces or hyphens anywhere, and 0, 1 and 8 for the letters that they look like.
 impl TryFrom<String> for RecoveryCode {
     type Error = &'static str;
@@ -69,7 +63,7 @@ impl TryFrom<String> for RecoveryCode {
 
 impl<'de> Deserialize<'de> for RecoveryCode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        super::string(deserializer)?.try_into().map_err(D::Error::custom)
+        super::password::string(deserializer)?.try_into().map_err(D::Error::custom)
     }
 }
 
@@ -127,7 +121,7 @@ mod tests {
     fn only_the_hash_is_kept_and_the_code_is_never_printed() {
         let code = RecoveryCode::new([0; BYTES]);
         // printf '\0%.0s' {1..15} | openssl dgst -sha256 -binary | basenc --base64url
-        assert_eq!(code.hash().as_str(), "UyL-z8kqXjJIopej3z7d-5vZBJUEJy5PVyuH-jbUs70");
+        assert_eq!(code.hash().0, "UyL-z8kqXjJIopej3z7d-5vZBJUEJy5PVyuH-jbUs70");
         assert_eq!(format!("{code:?}"), "RecoveryCode(..)");
     }
 }

@@ -103,7 +103,7 @@ impl TryFrom<String> for Code {
 
 impl<'de> Deserialize<'de> for Code {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        super::string(deserializer)?.try_into().map_err(D::Error::custom)
+        super::password::string(deserializer)?.try_into().map_err(D::Error::custom)
     }
 }
 

@@ -68,7 +68,6 @@ mod tests {
     use http::StatusCode;
     use serde_json::{Value, json};
 
-    use super::*;
     use crate::testing::authenticator::STEP;
     use crate::testing::{App, PASSWORD, log};
 

@@ -2,21 +2,36 @@
 
 use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
-use jiff::Timestamp;
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use shared::problem::Problem;
 
 use super::{CHALLENGE, invalid_credentials};
+use crate::State as App;
 use crate::model::factor::Proof;
 use crate::model::{Account, Factor};
+use crate::outbox::{self, FactorChange};
 use crate::security::Event;
 
-/// The account as the login leaves it, with what `proof` uses up; without a second factor in force, as it was, whatever the
-/// proof.
+/// A login that may go on.
+pub(super) struct Verified {
+    /// The account without what the proof uses up.
+    pub(super) after: Account,
+    /// What else belongs into the transaction that starts the session.
+    pub(super) writes: Vec<TransactWriteItem>,
+    /// Whether it was a recovery code.
+    pub(super) recovered: bool,
+}
+
+/// What a login uses up whose password was right; nothing, and whatever the proof, where no second factor is in force.
 ///
 /// Only whoever knows the password learns here that there is a second factor. Whether it was the password or the code that
 /// was wrong, a login with both does not tell.
-pub(super) fn verify(account: &Account, proof: Option<&Proof>, now: Timestamp) -> Result<Account, Problem> {
-    let Some(Factor::Enabled(factor)) = &account.factor else { return Ok(account.clone()) };
+pub(super) fn verify(app: &App, account: &Account, proof: Option<&Proof>) -> Result<Verified, Problem> {
+    let mut after = account.clone();
+    let Some(Factor::Enabled(factor)) = &account.factor else {
+        return Ok(Verified { after, writes: Vec::new(), recovered: false });
+    };
+    let now = app.clock.now();
     let failed = |reason| Event::LoginFailed.of(account.user_id).because(reason).log();
     let Some(proof) = proof else {
         failed("second_factor_required");
@@ -26,7 +41,15 @@ pub(super) fn verify(account: &Account, proof: Option<&Proof>, now: Timestamp) -
         failed(reason);
         invalid_credentials()
     })?;
-    Ok(Account { factor: Some(Factor::Enabled(factor)), ..account.clone() })
+    after.factor = Some(Factor::Enabled(factor));
+    let recovered = matches!(proof, Proof::RecoveryCode(_));
+    let mut writes = Vec::new();
+    if recovered {
+        let (user_id, change) = (account.user_id, FactorChange::RecoveryCodeUsed);
+        let event = outbox::Event::FactorChanged { user_id, change };
+        writes.push(app.accounts.event_write(&event, app.ids.uuid(now), now)?);
+    }
+    Ok(Verified { after, writes, recovered })
 }
 
 /// The password was right; the same request with a code will do.
