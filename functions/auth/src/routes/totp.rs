@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(secret.len(), 32, "160 bits");
         assert_eq!(
             answer.json["otpauth_uri"],
-            format!("otpauth://totp/auth.test:Mahindra?secret={secret}&issuer=auth.test")
+            format!("otpauth://totp/localhost:Mahindra?secret={secret}&issuer=localhost")
         );
         assert!(answer.json["qr_code"].as_str().unwrap().contains("<svg "));
         app.token("mahindra").await;
@@ -168,8 +168,6 @@ mod tests {
             }
             assert_eq!(statuses.last(), Some(&StatusCode::TOO_MANY_REQUESTS), "{path}");
         }
-        let login = json!({"username": "alice", "password": PASSWORD, "otp": member.app.wrong_code()});
-        let _same_buckets = app.post("/login", &login).await.expect(StatusCode::TOO_MANY_REQUESTS);
     }
 
     #[tokio::test]
