@@ -141,7 +141,7 @@ mod tests {
             let answer = app.post_as(token, "/totp", &json!({"password": password})).await;
             let answer = answer.expect(StatusCode::FORBIDDEN);
             assert_eq!(answer.json["type"], "urn:problem-type:reauthentication-failed");
-            let refused = log::events("factor_refused").pop().unwrap();
+            let refused = log::lines_of("factor_refused").pop().unwrap();
             assert_eq!(refused["reason"], "wrong_password");
             assert_eq!(refused["user_id"], app.verifier.verify(token).await.unwrap().sub.to_string());
         }
@@ -168,6 +168,8 @@ mod tests {
             }
             assert_eq!(statuses.last(), Some(&StatusCode::TOO_MANY_REQUESTS), "{path}");
         }
+        let login = json!({"username": "alice", "password": PASSWORD, "otp": member.app.next_code()});
+        let _same_buckets = app.post("/login", &login).await.expect(StatusCode::TOO_MANY_REQUESTS);
     }
 
     #[tokio::test]

@@ -33,8 +33,14 @@ pub(crate) fn lines() -> Vec<Value> {
 }
 
 /// The security events of this name among them.
-pub(crate) fn events(name: &str) -> Vec<Value> {
-    lines().into_iter().filter(|line| line["event"] == name).collect()
+pub(crate) fn lines_of(event: &str) -> Vec<Value> {
+    lines().into_iter().filter(|line| line["event"] == event).collect()
+}
+
+/// The names of the security events of this thread, in order; registrations aside, with which a test begins.
+pub(crate) fn events() -> Vec<String> {
+    let events = lines().into_iter().filter_map(|line| line["event"].as_str().map(str::to_owned));
+    events.filter(|event| event != "registered").collect()
 }
 
 /// The lines of all threads, blocking ones and other tests' included.

@@ -3,6 +3,7 @@
 use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
 use aws_sdk_dynamodb::types::TransactWriteItem;
+use shared::http::ClientAddress;
 use shared::problem::Problem;
 
 use super::{CHALLENGE, invalid_credentials};
@@ -26,13 +27,18 @@ pub(super) struct Verified {
 ///
 /// Only whoever knows the password learns here that there is a second factor. Whether it was the password or the code that
 /// was wrong, a login with both does not tell.
-pub(super) fn verify(app: &App, account: &Account, proof: Option<&Proof>) -> Result<Verified, Problem> {
+pub(super) fn verify(
+    app: &App,
+    account: &Account,
+    proof: Option<&Proof>,
+    address: ClientAddress,
+) -> Result<Verified, Problem> {
     let mut after = account.clone();
     let Some(Factor::Enabled(factor)) = &account.factor else {
         return Ok(Verified { after, writes: Vec::new(), recovered: false });
     };
     let now = app.clock.now();
-    let failed = |reason| Event::LoginFailed.of(account.user_id).because(reason).log();
+    let failed = |reason| Event::LoginFailed.of(account.user_id).from(address.0).because(reason).log();
     let Some(proof) = proof else {
         failed("second_factor_required");
         return Err(required());
@@ -87,7 +93,7 @@ mod tests {
         let answer = app.post("/login", &body).await.expect(StatusCode::UNAUTHORIZED);
         assert_eq!(answer.json["type"], "urn:problem-type:second-factor-required");
         assert_eq!(answer.headers["www-authenticate"], CHALLENGE);
-        assert_eq!(log::events("login_failed")[0]["reason"], "second_factor_required");
+        assert_eq!(log::lines_of("login_failed")[0]["reason"], "second_factor_required");
     }
 
     #[tokio::test]
@@ -120,7 +126,7 @@ mod tests {
         let confirmed = member.app.code();
         log::start();
         let _replayed = login(&app, "otp", &confirmed).await.expect(StatusCode::UNAUTHORIZED);
-        assert_eq!(log::events("login_failed")[0]["reason"], "used_code");
+        assert_eq!(log::lines_of("login_failed")[0]["reason"], "used_code");
 
         let code = member.app.next_code();
         let _first = login(&app, "otp", &code).await.expect(StatusCode::OK);
@@ -137,7 +143,7 @@ mod tests {
         let (first, second) = (&member.recovery_codes[0], &member.recovery_codes[1]);
         log::start();
         let _lower = login(&app, "recovery_code", &first.to_lowercase()).await.expect(StatusCode::OK);
-        assert_eq!(log::events("recovery_code_used").len(), 1);
+        assert_eq!(log::lines_of("recovery_code_used").len(), 1);
         let told = app.database.items::<Value>("AuthOutboxTable").await;
         assert!(told.iter().any(|item| item["event"]["change"] == "recovery_code_used"), "{told:?}");
 
