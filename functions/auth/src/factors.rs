@@ -108,8 +108,12 @@ pub(crate) async fn change(
         let mut after = before.clone();
         let writes = change(&mut after)?;
         let mut transaction = app.accounts.transaction();
-        let account =
-            transaction.add(app.accounts.change_write(&before, &after, &["user_id", "password_hash"], false)?);
+        let account = transaction.add(app.accounts.change_write(
+            &before,
+            &after,
+            &["user_id", "password_hash"],
+            false,
+        )?);
         for write in writes {
             transaction.add(write);
         }

@@ -62,8 +62,7 @@ impl TotpSecret {
     pub(crate) fn enrolment(&self, issuer: &str, username: &str) -> Result<Enrolment, EnrolmentError> {
         let totp = self.builder().with_issuer(Some(issuer)).with_account_name(username).build()?;
         let otpauth_uri = totp.to_url()?;
-        let qr_code =
-            QrCode::new(&otpauth_uri)?.render::<svg::Color<'_>>().min_dimensions(240, 240).build();
+        let qr_code = QrCode::new(&otpauth_uri)?.render::<svg::Color<'_>>().min_dimensions(240, 240).build();
         Ok(Enrolment { secret: totp.secret().to_base32(), otpauth_uri, qr_code })
     }
 
@@ -170,7 +169,10 @@ mod tests {
         let enrolment = secret.enrolment("shop.example", "Mahindra.K-1").unwrap();
         assert_eq!(
             enrolment.otpauth_uri,
-            format!("otpauth://totp/shop.example:Mahindra.K-1?secret={}&issuer=shop.example", enrolment.secret)
+            format!(
+                "otpauth://totp/shop.example:Mahindra.K-1?secret={}&issuer=shop.example",
+                enrolment.secret
+            )
         );
         let app = Totp::from_url(&enrolment.otpauth_uri).unwrap();
         assert_eq!((app.issuer(), app.account_name()), (Some("shop.example"), "Mahindra.K-1"));
@@ -183,7 +185,9 @@ mod tests {
         let enrolment = TotpSecret::new([7; 20]).enrolment("shop.example", "mahindra").unwrap();
         let code = QrCode::new(&enrolment.otpauth_uri).unwrap();
         let svg = &enrolment.qr_code;
-        assert!(svg.starts_with("<?xml version=\"1.0\" standalone=\"yes\"?><svg xmlns=\"http://www.w3.org/2000/svg\""));
+        assert!(svg.starts_with(
+            "<?xml version=\"1.0\" standalone=\"yes\"?><svg xmlns=\"http://www.w3.org/2000/svg\""
+        ));
         assert!(svg.ends_with("\"/></svg>") && !svg.contains(&enrolment.secret));
 
         let (_, path) = svg.split_once(" d=\"").unwrap();
@@ -217,7 +221,9 @@ mod tests {
         for text in ["123456", "123 456", " 1 2 3 4 5 6 "] {
             assert_eq!(code(text).0, "123456");
         }
-        for text in ["", "12345", "1234567", "12345a", "+12345", "-12345", "１２３４５６", "123\t456", "123\u{0}456"] {
+        for text in
+            ["", "12345", "1234567", "12345a", "+12345", "-12345", "１２３４５６", "123\t456", "123\u{0}456"]
+        {
             assert!(Code::try_from(text.to_owned()).is_err(), "{text:?}");
         }
         assert!(Code::try_from(" ".repeat(60_000) + "123456").is_ok());

@@ -76,7 +76,8 @@ mod tests {
         let app = App::new().await;
         app.register("Mahindra").await;
         let token = app.token("mahindra").await;
-        let answer = app.post_as(&token, "/totp", &json!({"password": PASSWORD})).await.expect(StatusCode::OK);
+        let answer =
+            app.post_as(&token, "/totp", &json!({"password": PASSWORD})).await.expect(StatusCode::OK);
         assert_eq!(answer.headers["cache-control"], "no-store");
         let secret = answer.json["secret"].as_str().unwrap();
         assert_eq!(secret.len(), 32, "160 bits");
@@ -196,13 +197,25 @@ mod tests {
             ("/totp/confirm", json!({"code": long}), "code"),
             ("/totp/confirm", json!({"code": code, "password": PASSWORD}), "password"),
             ("/totp/recovery-codes", json!({"password": PASSWORD, "code": "abcdef"}), "code"),
-            ("/totp/recovery-codes", json!({"password": PASSWORD, "recovery_code": recovery_code}), "recovery_code"),
+            (
+                "/totp/recovery-codes",
+                json!({"password": PASSWORD, "recovery_code": recovery_code}),
+                "recovery_code",
+            ),
             ("/totp/disable", json!({"password": PASSWORD, "code": 123_456}), "code"),
             ("/totp/disable", json!({"password": PASSWORD, "code": null}), "code"),
-            ("/totp/disable", json!({"password": PASSWORD, "code": code, "recovery_code": null}), "recovery_code"),
+            (
+                "/totp/disable",
+                json!({"password": PASSWORD, "code": code, "recovery_code": null}),
+                "recovery_code",
+            ),
             ("/totp/disable", json!({"password": PASSWORD, "recovery_code": "AAAA"}), "recovery_code"),
             ("/totp/disable", json!({"password": PASSWORD, "recovery_code": long}), "recovery_code"),
-            ("/totp/disable", json!({"password": PASSWORD, "code": code, "recovery_code": recovery_code}), "code"),
+            (
+                "/totp/disable",
+                json!({"password": PASSWORD, "code": code, "recovery_code": recovery_code}),
+                "code",
+            ),
             ("/totp/disable", json!({"password": PASSWORD}), "code"),
             ("/totp/disable", json!({"password": PASSWORD, "otp": code}), "otp"),
         ] {

@@ -1,8 +1,8 @@
 //! What a login brings beside the password.
 
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
-use aws_sdk_dynamodb::types::TransactWriteItem;
 use shared::http::ClientAddress;
 use shared::problem::Problem;
 
@@ -60,13 +60,18 @@ pub(super) fn verify(
 
 /// The password was right; the same request with a code will do.
 fn required() -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, "second-factor-required", "A code of the second factor is required")
-        .detail("Send the same with `otp`, the app's code, or `recovery_code`")
-        .header(WWW_AUTHENTICATE, CHALLENGE)
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "second-factor-required",
+        "A code of the second factor is required",
+    )
+    .detail("Send the same with `otp`, the app's code, or `recovery_code`")
+    .header(WWW_AUTHENTICATE, CHALLENGE)
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
     use serde_json::{Value, json};
     use shared::testing::Answer;
 
@@ -100,7 +105,8 @@ mod tests {
     async fn the_apps_code_opens_however_it_is_spaced() {
         let (app, member) = alice().await;
         let code = member.app.code();
-        let _spaced = login(&app, "otp", &format!("{} {}", &code[..3], &code[3..])).await.expect(StatusCode::OK);
+        let _spaced =
+            login(&app, "otp", &format!("{} {}", &code[..3], &code[3..])).await.expect(StatusCode::OK);
     }
 
     #[tokio::test]
@@ -165,12 +171,15 @@ mod tests {
     #[tokio::test]
     async fn of_simultaneous_logins_with_one_code_one_gets_a_session() {
         let (app, member) = alice().await;
-        for (field, code) in [("otp", member.app.code()), ("recovery_code", member.recovery_codes[0].clone())] {
+        for (field, code) in [("otp", member.app.code()), ("recovery_code", member.recovery_codes[0].clone())]
+        {
             let attempt = || login(&app, field, &code);
             let answers: [_; 4] = tokio::join!(attempt(), attempt(), attempt(), attempt()).into();
             let opened = answers.iter().filter(|answer| answer.status == StatusCode::OK).count();
             assert_eq!(opened, 1, "{field}");
-            assert!(answers.iter().all(|a| a.status == StatusCode::OK || a.status == StatusCode::UNAUTHORIZED));
+            assert!(
+                answers.iter().all(|a| a.status == StatusCode::OK || a.status == StatusCode::UNAUTHORIZED)
+            );
         }
     }
 
@@ -191,19 +200,22 @@ mod tests {
     async fn a_wrong_code_is_answered_like_a_wrong_password_and_nobody_else_learns_of_the_factor() {
         let (app, member) = alice().await;
         app.register("bob").await;
+        app.token("bob").await;
+        let bodies: [fn(&Member) -> Value; 6] = [
+            |alice| json!({"username": "alice", "password": PASSWORD, "otp": alice.app.wrong_code()}),
+            |_| json!({"username": "alice", "password": PASSWORD, "recovery_code": "A".repeat(24)}),
+            |alice| json!({"username": "alice", "password": "wrong password", "otp": alice.app.code()}),
+            |_| json!({"username": "alice", "password": "wrong password"}),
+            |_| json!({"username": "bob", "password": "wrong password", "otp": "123456"}),
+            |_| json!({"username": "bob", "password": "wrong password"}),
+        ];
         let mut seen = Vec::new();
-        for body in [
-            json!({"username": "alice", "password": PASSWORD, "otp": member.app.wrong_code()}),
-            json!({"username": "alice", "password": PASSWORD, "recovery_code": "AAAA-AAAA-AAAA-AAAA-AAAA-AAAA"}),
-            json!({"username": "alice", "password": "wrong password", "otp": member.app.code()}),
-            json!({"username": "alice", "password": "wrong password"}),
-            json!({"username": "bob", "password": "wrong password", "otp": "123456"}),
-            json!({"username": "bob", "password": "wrong password"}),
-            json!({"username": "nobody", "password": PASSWORD, "otp": "123456"}),
-        ] {
+        for body in bodies {
+            // What was tried before is forgotten.
+            app.clock.advance(SignedDuration::from_hours(1));
             app.passwords.computed.lock().unwrap().clear();
             app.database.take_calls();
-            let answer = app.post("/login", &body).await.expect(StatusCode::UNAUTHORIZED);
+            let answer = app.post("/login", &body(&member)).await.expect(StatusCode::UNAUTHORIZED);
             let work = app.passwords.computed.lock().unwrap().clone();
             seen.push((answer.json.to_string(), work, app.database.take_calls()));
         }
