@@ -1,6 +1,7 @@
 //! What every request passes: an id, a log line, a size limit, and problem+json for whatever goes wrong.
 
 mod extract;
+mod form;
 
 use std::any::Any;
 
@@ -16,6 +17,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{Instrument as _, field};
 
 pub use extract::{Json, OptionalJson, Path, Query};
+pub use form::Form;
 
 use crate::problem::Problem;
 

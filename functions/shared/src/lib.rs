@@ -12,6 +12,7 @@ pub mod http;
 pub mod id;
 pub mod json;
 pub mod money;
+pub mod oauth;
 pub mod page;
 pub mod problem;
 pub mod routes;
