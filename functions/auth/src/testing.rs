@@ -1,5 +1,7 @@
 //! The service over an embedded database, and a Secrets Manager of one test's own.
 
+pub(crate) mod log;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 

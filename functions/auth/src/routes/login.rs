@@ -13,6 +13,7 @@ use user::model::Username;
 
 use crate::State as App;
 use crate::model::{Account, Password};
+use crate::security::Event;
 
 /// How long an access token lasts.
 const LIFETIME: SignedDuration = SignedDuration::from_mins(15);
@@ -66,10 +67,9 @@ pub(crate) async fn post(
         None => return Err(Problem::bad_request("missing field `password`").with("field", "password")),
     };
     let Some(account) = account else {
-        tracing::info!("login refused");
         return Err(invalid_credentials());
     };
-    tracing::info!(user_id = %account.user_id, demo = account.demo, "logged in");
+    Event::LoginSucceeded.of(account.user_id).log();
     let token = issue(&app, account).await?;
     Ok(([(CACHE_CONTROL, "no-store")], Json(token)))
 }
@@ -80,12 +80,21 @@ async fn by_password(app: &App, username: String, password: Password) -> Result<
     let account = find(app, username).await?;
     let stored = account.as_ref().and_then(|account| account.password_hash.clone());
     let matches = app.passwords.verify(password, stored).await?;
+    match &account {
+        Some(account) if !matches => Event::LoginFailed.of(account.user_id).because("wrong_password").log(),
+        Some(_) => {}
+        None => Event::LoginFailed.entry().because("unknown_user").log(),
+    }
     Ok(account.filter(|_| matches))
 }
 
 /// The demo account of this name.
 async fn by_name(app: &App, username: String) -> Result<Option<Account>, Problem> {
-    Ok(find(app, username).await?.filter(Account::opens_without_password))
+    let account = find(app, username).await?.filter(Account::opens_without_password);
+    if account.is_none() {
+        Event::LoginFailed.entry().because("no_demo_user").log();
+    }
+    Ok(account)
 }
 
 async fn find(app: &App, username: String) -> Result<Option<Account>, Problem> {

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::State as App;
 use crate::model::{Account, NewPassword};
+use crate::security::Event;
 
 /// Who wants an account.
 #[derive(Debug, Deserialize)]
@@ -68,7 +69,7 @@ pub(crate) async fn post(
     transaction.add(app.users.create_write(&profile)?);
     match transaction.run().await {
         Ok(()) => {
-            tracing::info!(%user_id, "registered");
+            Event::Registered.of(user_id).log();
             Ok((StatusCode::CREATED, Json(Registered { user_id, username, created_at: now })))
         }
         Err(TransactionError::Cancelled(cancelled)) if cancelled.failed(account) => Err(taken()),
