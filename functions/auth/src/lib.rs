@@ -2,8 +2,10 @@
 //! tokens; every other service verifies them by the keys that Auth publishes.
 
 pub mod bootstrap;
+mod clients;
 pub mod keys;
 pub mod model;
+pub mod operator;
 mod passwords;
 mod routes;
 #[cfg_attr(not(test), expect(dead_code, reason = "the flows that log the other events are being built"))]

@@ -1,5 +1,7 @@
 //! Accounts and passwords: what they are, and what is acceptable.
 
+pub mod client;
+
 use std::fmt;
 
 use jiff::Timestamp;
@@ -11,6 +13,26 @@ use uuid::Uuid;
 
 /// The role that [`Access::Admin`](shared::routes::Access::Admin) asks for.
 pub const ADMIN: &str = "admin";
+
+/// A role that there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// `customer`: everybody.
+    Customer,
+    /// [`ADMIN`].
+    Admin,
+}
+
+impl Role {
+    /// Its name in tokens.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Admin => ADMIN,
+        }
+    }
+}
 
 /// Someone who can log in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

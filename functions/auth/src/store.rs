@@ -5,15 +5,18 @@
 //! | item | pk | sk |
 //! |---|---|---|
 //! | account | `ACCOUNT#<user name, lower case>` | `ACCOUNT` |
+//! | OAuth client | `CLIENTS` | `CLIENT#<client id>` |
 //!
 //! An account's key is what makes user names unique, whatever their case.
 
 mod accounts;
+mod clients;
 
 use shared::db::{Table, Transaction};
 use shared::token::RevocationLog;
 
 pub use accounts::{DemoAccountError, GrantError};
+pub use clients::{Client, CreateClientError};
 
 /// The only way to Auth's tables.
 #[derive(Debug, Clone)]

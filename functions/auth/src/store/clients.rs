@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shared::db::{DbError, Key, retry_conflicts, to_item};
-use shared::page::{Page, PageQuery};
+use shared::page::PageQuery;
 
 use super::AuthStore;
 use crate::model::client::{ClientId, SecretHash};
@@ -60,9 +60,18 @@ impl AuthStore {
         self.table.delete(&key(client_id)).await
     }
 
-    /// One page of the clients, by their ids, backwards.
-    pub(crate) async fn clients(&self, query: &PageQuery) -> Result<Page<Client>, DbError> {
-        self.table.page(CLIENTS, PREFIX, query).await
+    /// All clients, read consistently.
+    pub(crate) async fn clients(&self) -> Result<Vec<Client>, DbError> {
+        let mut clients = Vec::new();
+        let mut query = PageQuery::default();
+        loop {
+            let page = self.table.page(CLIENTS, PREFIX, &query).await?;
+            clients.extend(page.items);
+            match page.next_cursor {
+                Some(cursor) => query.cursor = Some(cursor),
+                None => return Ok(clients),
+            }
+        }
     }
 }
 
