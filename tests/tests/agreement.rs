@@ -162,6 +162,21 @@ fn the_demo_login_is_disabled_unless_somebody_enables_it() {
 }
 
 #[test]
+fn production_insists_on_the_safe_parameters() {
+    let load = |parameters: &[(&str, &str)]| {
+        let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Template::load(&workspace_root(), &parameters.collect())
+    };
+    let safe = [("Stage", "prod"), ("RequireVerifiedEmail", "enabled")];
+    assert!(load(&safe).is_ok());
+    for unsafe_one in
+        [("RequireVerifiedEmail", "disabled"), ("DemoLogin", "enabled"), ("DeletionProtection", "false")]
+    {
+        assert!(load(&[safe.as_slice(), &[unsafe_one]].concat()).is_err(), "{unsafe_one:?}");
+    }
+}
+
+#[test]
 fn no_private_key_is_tracked() {
     let git = |arguments: &[&str]| {
         let output = Command::new("git").args(arguments).current_dir(workspace_root()).output().unwrap();

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
 use local::guard;
 use local::system::{self, Options, Scope, System};
@@ -25,6 +25,15 @@ struct Arguments {
     /// Leave running functions alone when their source changes.
     #[arg(long)]
     no_reload: bool,
+    /// A value for a parameter of template.yaml, such as RequireVerifiedEmail=enabled; may be repeated.
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter, global = true)]
+    parameters: Vec<(String, String)>,
+}
+
+/// The two halves of `Name=Value`.
+fn parameter(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("expected Name=Value")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 #[derive(Subcommand)]
@@ -75,6 +84,11 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             options.reset = arguments.reset;
             options.concurrency = arguments.concurrency;
             options.reload = !arguments.no_reload;
+            for (name, value) in arguments.parameters {
+                if options.parameters.insert(name.clone(), value).is_some() {
+                    bail!("--parameter {name} is given twice");
+                }
+            }
             tracing::subscriber::set_global_default(options.console.subscriber())
                 .context("logs are set up twice")?;
             options.scope = if command.is_none() { Scope::Everything } else { Scope::Emulator };

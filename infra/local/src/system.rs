@@ -55,6 +55,8 @@ pub struct Options {
     pub reset: bool,
     /// How much of the system to start.
     pub scope: Scope,
+    /// Values for parameters of the template, by name; the others have their defaults, but for those of [`template`].
+    pub parameters: BTreeMap<String, String>,
 }
 
 /// Where a system answers.
@@ -90,6 +92,7 @@ impl Options {
             reload: true,
             reset: false,
             scope: Scope::Everything,
+            parameters: BTreeMap::new(),
             workspace,
         })
     }
@@ -109,6 +112,7 @@ impl Options {
             reload: false,
             reset: false,
             scope: Scope::Everything,
+            parameters: BTreeMap::new(),
         })
     }
 }
@@ -146,7 +150,7 @@ impl System {
     /// Starts it; returns when every function has answered once.
     pub async fn start(options: Options) -> Result<Self> {
         let Options { workspace, console, state, .. } = &options;
-        let template = template(workspace)?;
+        let template = template(workspace, &options.parameters)?;
         let ports = match options.ports {
             PortChoice::Documented => Ports::documented(&template),
             PortChoice::Free => Ports::free(&template)?,
@@ -308,7 +312,7 @@ impl System {
 
 /// Makes a registered user of the system on the documented ports an admin.
 pub async fn grant_admin(workspace: &Workspace, username: &str) -> Result<()> {
-    let template = template(workspace)?;
+    let template = template(workspace, &BTreeMap::new())?;
     let emulator = format!("http://127.0.0.1:{}", Ports::documented(&template).emulator);
     let environment = watch::environment(template.functions(), &emulator)?;
     let error = match seed::grant_admin(&environment, username).await {
@@ -321,11 +325,12 @@ pub async fn grant_admin(workspace: &Workspace, username: &str) -> Result<()> {
     Err(error.context(format!("cannot make {username} an admin")))
 }
 
-/// The template with the parameters of the local run: the demo login exists only here.
-fn template(workspace: &Workspace) -> Result<Template> {
-    let parameters = [("DemoLogin", "enabled"), ("DeletionProtection", "false")];
-    let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Template::load(&workspace.root, &BTreeMap::from(parameters))
+/// The template with the defaults of the local run (the demo login exists only here), unless `parameters` say otherwise.
+fn template(workspace: &Workspace, parameters: &BTreeMap<String, String>) -> Result<Template> {
+    let defaults = [("DemoLogin", "enabled"), ("DeletionProtection", "false")];
+    let mut all = BTreeMap::from(defaults.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    all.extend(parameters.clone());
+    Template::load(&workspace.root, &all)
 }
 
 /// A system that runs on its own thread until this is dropped.

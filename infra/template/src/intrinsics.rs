@@ -203,7 +203,8 @@ impl Scope {
         self.holds(definition, &[callers, &[name]].concat()).with_context(|| format!("condition {name}"))
     }
 
-    fn holds(&self, definition: &Value, callers: &[&str]) -> Result<bool> {
+    /// Whether a condition function holds; `callers` as in [`Scope::condition`].
+    pub(crate) fn holds(&self, definition: &Value, callers: &[&str]) -> Result<bool> {
         let (name, argument) =
             definition.as_object().and_then(|object| object.iter().next()).context("no condition")?;
         if name == "Condition" {

@@ -11,6 +11,7 @@ mod intrinsics;
 mod parameters;
 mod policy;
 mod resource;
+mod rules;
 mod value;
 mod yaml;
 
@@ -46,7 +47,8 @@ pub struct Template {
 }
 
 impl Template {
-    /// Reads `template.yaml` in `root`; `parameters` override the defaults of its parameters.
+    /// Reads `template.yaml` in `root`; `parameters` override the defaults of its parameters. One that it does not have,
+    /// a value that it does not allow, and a combination that its `Rules` refuse are errors.
     pub fn load(root: &Path, parameters: &BTreeMap<String, String>) -> Result<Self> {
         let path = root.join("template.yaml");
         let text =
@@ -58,6 +60,7 @@ impl Template {
     pub fn parse(text: &str, parameters: &BTreeMap<String, String>) -> Result<Self> {
         let document = yaml::parse(text)?;
         let scope = intrinsics::Scope::new(&document, parameters)?;
+        rules::check(&document, &scope)?;
         let mut resources = BTreeMap::new();
         for (id, declared) in value::object(&document, "Resources")? {
             if scope.has_resource(id) {

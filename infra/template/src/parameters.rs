@@ -31,7 +31,8 @@ pub(crate) fn values(
         values.insert(name.clone(), value);
     }
     if let Some(unknown) = overrides.keys().find(|name| !values.contains_key(*name)) {
-        bail!("the template has no parameter {unknown}");
+        let known: Vec<_> = values.keys().map(String::as_str).collect();
+        bail!("the template has no parameter {unknown}; it has {}", known.join(", "));
     }
     Ok(values)
 }

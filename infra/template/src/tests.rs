@@ -181,7 +181,26 @@ fn parameters_are_checked() {
     let refused =
         |name, value| format!("{:#}", try_load(TEMPLATE, &[(name, value)]).expect_err("must be refused"));
     assert!(refused("Stage", "moon").contains("must be one of dev, prod"));
-    assert!(refused("Nobody", "x").contains("no parameter Nobody"));
+    assert!(refused("Nobody", "x").contains("no parameter Nobody; it has Letters, Seconds, Stage"));
+}
+
+#[test]
+fn rules_are_checked() {
+    let error = try_load(TEMPLATE, &[("Stage", "prod"), ("Seconds", "1")]).expect_err("must be refused");
+    assert!(format!("{error:#}").contains("production needs more than a second"), "{error:#}");
+    load(&[("Seconds", "1")]);
+    load(&[("Stage", "prod")]);
+}
+
+/// Of a rotation schedule and the permission that goes with it nothing is needed locally; a job that no event starts is a
+/// function like any other.
+#[test]
+fn a_job_that_only_other_services_start_is_a_function() {
+    let template = load(&[]);
+    let rotation = template.function("rotation").expect("rotation");
+    assert!(rotation.routes.is_empty() && rotation.streams.is_empty() && rotation.schedules.is_empty());
+    assert_eq!(rotation.local_port, None);
+    assert!(template.may(rotation, "secretsmanager:PutSecretValue", "SigningKeySecret"));
 }
 
 /// The template of this repository, as every caller loads it.
