@@ -193,9 +193,9 @@ pub(crate) struct User {
 
 /// Signs with the private key of the running system.
 pub(crate) fn issuer() -> Issuer {
-    let _running = system();
+    let url = &system().addresses.services["auth"];
     let pem = std::fs::read_to_string(directory().join("keys/private.pem")).unwrap();
-    Issuer::from_pem(&pem)
+    Issuer::from_pem(&pem).named(url)
 }
 
 /// A token with the role `admin`.

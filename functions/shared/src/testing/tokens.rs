@@ -21,6 +21,7 @@ pub const AUDIENCE: &str = "http://localhost:8000";
 /// A key pair and the tokens that it signs.
 #[derive(Debug)]
 pub struct Issuer {
+    url: String,
     private: EncodingKey,
     private_pem: String,
     public: PublishedKey,
@@ -57,11 +58,18 @@ impl Issuer {
         let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().expect("SPKI");
         let public = PublicKeyComponents::<Vec<u8>>::from(pair.public_key());
         Self {
+            url: ISSUER.to_owned(),
             private: EncodingKey::from_rsa_pem(private_pem.as_bytes()).expect("an RSA key"),
             private_pem,
             public: PublishedKey::rsa(&public.n, &public.e),
             public_pem: pem::encode(&pem::Pem::new("PUBLIC KEY", spki.as_ref())),
         }
+    }
+
+    /// The same with another name: `iss` and `aud` of its tokens.
+    #[must_use]
+    pub fn named(self, url: &str) -> Self {
+        Self { url: url.to_owned(), ..self }
     }
 
     /// The private key, PKCS#8 PEM.
@@ -82,8 +90,8 @@ impl Issuer {
     /// The content of a verification-keys secret that trusts this issuer.
     pub fn verification_keys(&self) -> VerificationKeys {
         VerificationKeys {
-            issuer: ISSUER.to_owned(),
-            audience: AUDIENCE.to_owned(),
+            issuer: self.url.clone(),
+            audience: self.url.clone(),
             keys: vec![self.public.clone()],
         }
     }
@@ -100,9 +108,9 @@ impl Issuer {
     /// The claims of a good token that begins at `now` and lasts 15 minutes.
     pub fn claims(&self, user_id: Uuid, username: &str, now: Timestamp) -> Claims {
         Claims {
-            iss: ISSUER.to_owned(),
+            iss: self.url.clone(),
             sub: user_id,
-            aud: AUDIENCE.into(),
+            aud: self.url.as_str().into(),
             exp: now.as_second() + 900,
             iat: now.as_second(),
             nbf: now.as_second(),
