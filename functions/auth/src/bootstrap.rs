@@ -25,7 +25,7 @@ use shared::problem::Chain;
 use shared::token::{InvalidKeys, KeySet, VerificationKeys};
 use tokio::time::timeout;
 
-use crate::keys::{SigningKey, SigningSecret};
+use crate::keys::{KeyKind, SigningKey, SigningSecret};
 
 /// How much of an error CloudFormation gets to see, in characters; its limit is 4096 bytes for the whole answer.
 const MAX_REASON: usize = 1000;
@@ -154,7 +154,8 @@ impl Bootstrap {
             (document.issuer, document.audience) = (issuer, audience);
             return self.put_verification_keys(document).await;
         }
-        let ((current_key, current), (next_key, next)) = (SigningKey::generate()?, SigningKey::generate()?);
+        let generate = || SigningKey::generate(KeyKind::default());
+        let ((current_key, current), (next_key, next)) = (generate()?, generate()?);
         let keys = vec![current_key.public().clone(), next_key.public().clone()];
         self.put_verification_keys(VerificationKeys { issuer, audience, keys }).await?;
         let secret = SigningSecret { current, next: Some(next) };

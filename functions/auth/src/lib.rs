@@ -6,6 +6,7 @@ mod clients;
 pub mod keys;
 pub mod model;
 pub mod operator;
+pub mod outbox;
 mod passwords;
 mod routes;
 #[cfg_attr(not(test), expect(dead_code, reason = "the flows that log the other events are being built"))]

@@ -98,7 +98,7 @@ impl Source {
 }
 
 fn parse(secret: &str, published: &KeySet) -> Result<SigningKey, InvalidSigningKey> {
-    let key = SigningKey::parse(&SigningSecret::parse(secret)?.current)?;
+    let (key, _next) = SigningSecret::parse(secret)?.keys()?;
     // The same `kid` is the same key: it is the thumbprint.
     if published
         .document()

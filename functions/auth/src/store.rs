@@ -8,9 +8,16 @@
 //! | OAuth client | `CLIENTS` | `CLIENT#<client id>` |
 //!
 //! An account's key is what makes user names unique, whatever their case.
+//!
+//! `AuthOutboxTable`, whose stream shows every item whole, so that no secret may be in it:
+//!
+//! | item | pk | sk |
+//! |---|---|---|
+//! | event | `EVENT#<UUIDv7>` | `EVENT` |
 
 mod accounts;
 mod clients;
+mod outbox;
 
 use shared::db::{Table, Transaction};
 use shared::token::RevocationLog;

@@ -46,7 +46,8 @@ pub(crate) const WEAK_PKCS1: &str = "MIIBOwIBAAJBALT_CaFjEfRq0JyGZ84EY00BxbFZdP7
 
 /// The content of a signing-key secret whose current key is `issuer`'s.
 pub(crate) fn signing_secret(issuer: &Issuer) -> Value {
-    let key = json!({"kid": issuer.public().kid, "alg": "RS256", "private_key": issuer.private_pem()});
+    let key =
+        json!({"kid": issuer.public().kid, "alg": issuer.public().alg, "private_key": issuer.private_pem()});
     json!({"current": key, "next": key})
 }
 

@@ -10,6 +10,6 @@ mod verifier;
 
 pub use caller::Caller;
 pub use claims::{Audience, Claims, TYPE};
-pub use keys::{InvalidKeys, KeySet, PublishedKey, VerificationKeys, thumbprint};
+pub use keys::{Algorithm, InvalidKeys, KeySet, PublicKey, PublishedKey, VerificationKeys};
 pub use revocations::RevocationLog;
 pub use verifier::{LoadError, Refused, Verifier};

@@ -11,11 +11,11 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use auth::keys::{SigningSecret, StoredKey};
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der};
-use aws_lc_rs::rsa::{KeyPair, KeySize, PublicKey, PublicKeyComponents};
+use aws_lc_rs::rsa::{KeyPair, KeySize, PublicKey as RsaPublicKey, PublicKeyComponents};
 use aws_lc_rs::signature::KeyPair as _;
 use pem::{EncodeConfig, LineEnding, Pem};
 use serde_json::{Value, json};
-use shared::token::{PublishedKey, VerificationKeys};
+use shared::token::{Algorithm, PublicKey, PublishedKey, VerificationKeys};
 
 const PRIVATE: &str = "private.pem";
 const PUBLIC: &str = "public.pem";
@@ -64,7 +64,7 @@ impl Keys {
 #[derive(Debug)]
 struct Pair {
     pem: String,
-    public: PublicKey,
+    public: RsaPublicKey,
     published: PublishedKey,
 }
 
@@ -100,7 +100,7 @@ impl Pair {
         let pair = pair.ok().context("not a valid RSA private key of 2048 to 8192 bits")?;
         let public = pair.public_key().clone();
         let components = PublicKeyComponents::<Vec<u8>>::from(&public);
-        let published = PublishedKey::rsa(&components.n, &components.e);
+        let published = PublishedKey::new(Algorithm::Rs256, PublicKey::rsa(&components.n, &components.e));
         Ok(Self { pem, public, published })
     }
 

@@ -16,29 +16,10 @@ pub(crate) const CACHE: &str = "public, max-age=300";
 /// The media type that RFC 7517 §8.5.2 registers for key sets; JWT libraries take it, most do not even look.
 const MEDIA_TYPE: &str = "application/jwk-set+json";
 
-/// A JWK Set.
+/// A JWK Set, of keys with the members that RFC 7517 §4 and RFC 7518 §6 know, and nothing of our own.
 #[derive(Debug, Serialize)]
 pub(crate) struct JwkSet {
-    keys: Vec<Jwk>,
-}
-
-/// The members that RFC 7517 §4 and RFC 7518 §6.3.1 know, and nothing of our own.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct Jwk {
-    kty: String,
-    #[serde(rename = "use")]
-    usage: String,
-    alg: String,
-    kid: String,
-    n: String,
-    e: String,
-}
-
-impl From<PublishedKey> for Jwk {
-    fn from(key: PublishedKey) -> Self {
-        let PublishedKey { kty, alg, usage, kid, n, e, not_after: _ } = key;
-        Self { kty, usage, alg, kid, n, e }
-    }
+    keys: Vec<PublishedKey>,
 }
 
 /// The keys that are good now: current, next, and retired ones until no token of theirs is left.
@@ -48,9 +29,9 @@ pub(crate) async fn get(State(app): State<App>) -> ([(HeaderName, &'static str);
     ([(CONTENT_TYPE, MEDIA_TYPE), (CACHE_CONTROL, CACHE)], Json(JwkSet { keys }))
 }
 
-fn good(keys: &[PublishedKey], now: Timestamp) -> Vec<Jwk> {
+fn good(keys: &[PublishedKey], now: Timestamp) -> Vec<PublishedKey> {
     let good = keys.iter().filter(|key| key.not_after.is_none_or(|not_after| now <= not_after));
-    good.cloned().map(Jwk::from).collect()
+    good.map(|key| PublishedKey { published_at: None, not_after: None, ..key.clone() }).collect()
 }
 
 #[cfg(test)]
@@ -78,8 +59,12 @@ mod tests {
     #[test]
     fn a_retired_key_is_published_until_its_last_token_ends() {
         let retired = Timestamp::UNIX_EPOCH;
-        let key = PublishedKey { not_after: Some(retired), ..issuer().public().clone() };
-        assert_eq!(good(std::slice::from_ref(&key), retired), [Jwk::from(key.clone())]);
+        let key = PublishedKey {
+            not_after: Some(retired),
+            published_at: Some(retired),
+            ..issuer().public().clone()
+        };
+        assert_eq!(good(std::slice::from_ref(&key), retired), [issuer().public().clone()]);
         assert_eq!(good(&[key], retired + SignedDuration::from_secs(1)), []);
     }
 }

@@ -3,15 +3,15 @@
 use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der};
-use aws_lc_rs::rsa::{KeyPair, KeySize, PublicKeyComponents};
-use aws_lc_rs::signature::KeyPair as _;
+use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize, PublicKeyComponents};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use jiff::Timestamp;
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use jsonwebtoken::{EncodingKey, Header, encode};
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::token::{Claims, KeySet, PublishedKey, TYPE, VerificationKeys, Verifier};
+use crate::token::{Algorithm, Claims, KeySet, PublicKey, PublishedKey, TYPE, VerificationKeys, Verifier};
 
 /// The issuer of test tokens.
 pub const ISSUER: &str = "http://localhost:8000";
@@ -35,34 +35,61 @@ pub fn issuer() -> &'static Issuer {
 }
 
 impl Issuer {
-    /// An issuer with a new RSA key of 2048 bits; another one than [`issuer`]'s.
+    /// An issuer with a new RSA key of 2048 bits, for RS256; another one than [`issuer`]'s.
     ///
     /// # Panics
     /// When the key cannot be made.
     pub fn generate() -> Self {
-        Self::of(&KeyPair::generate(KeySize::Rsa2048).expect("a key pair"))
+        Self::generate_for(Algorithm::Rs256)
     }
 
-    /// The issuer that signs with this private key, PKCS#8 PEM.
+    /// An issuer with a new key for `algorithm`.
+    ///
+    /// # Panics
+    /// When the key cannot be made.
+    pub fn generate_for(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Rs256 | Algorithm::Ps256 => {
+                Self::rsa(algorithm, &RsaKeyPair::generate(KeySize::Rsa2048).expect("a key pair"))
+            }
+            Algorithm::Es256 => {
+                Self::p256(&EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key pair"))
+            }
+        }
+    }
+
+    /// The issuer that signs with this private RSA key, PKCS#8 PEM, by RS256.
     ///
     /// # Panics
     /// When it is not one.
     pub fn from_pem(private: &str) -> Self {
         let der = pem::parse(private).expect("a PEM file");
-        Self::of(&KeyPair::from_pkcs8(der.contents()).expect("an RSA key in PKCS#8"))
+        Self::rsa(Algorithm::Rs256, &RsaKeyPair::from_pkcs8(der.contents()).expect("an RSA key in PKCS#8"))
     }
 
-    fn of(pair: &KeyPair) -> Self {
+    fn rsa(algorithm: Algorithm, pair: &RsaKeyPair) -> Self {
         let pkcs8: Pkcs8V1Der<'_> = pair.as_der().expect("PKCS#8");
-        let private_pem = pem::encode(&pem::Pem::new("PRIVATE KEY", pkcs8.as_ref()));
+        let private_pem = pem_of("PRIVATE KEY", pkcs8.as_ref());
         let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().expect("SPKI");
         let public = PublicKeyComponents::<Vec<u8>>::from(pair.public_key());
         Self {
             url: ISSUER.to_owned(),
             private: EncodingKey::from_rsa_pem(private_pem.as_bytes()).expect("an RSA key"),
             private_pem,
-            public: PublishedKey::rsa(&public.n, &public.e),
-            public_pem: pem::encode(&pem::Pem::new("PUBLIC KEY", spki.as_ref())),
+            public: PublishedKey::new(algorithm, PublicKey::rsa(&public.n, &public.e)),
+            public_pem: pem_of("PUBLIC KEY", spki.as_ref()),
+        }
+    }
+
+    fn p256(pair: &EcdsaKeyPair) -> Self {
+        let pkcs8 = pair.to_pkcs8v1().expect("PKCS#8");
+        let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().expect("SPKI");
+        let public = PublicKey::p256(pair.public_key().as_ref()).expect("an uncompressed point");
+        Self {
+            private: EncodingKey::from_ec_der(pkcs8.as_ref()),
+            private_pem: pem_of("PRIVATE KEY", pkcs8.as_ref()),
+            public: PublishedKey::new(Algorithm::Es256, public),
+            public_pem: pem_of("PUBLIC KEY", spki.as_ref()),
         }
     }
 
@@ -128,7 +155,7 @@ impl Issuer {
         Header {
             typ: Some(TYPE.to_owned()),
             kid: Some(self.public.kid.clone()),
-            ..Header::new(Algorithm::RS256)
+            ..Header::new(self.public.alg.into())
         }
     }
 
@@ -150,4 +177,8 @@ impl Issuer {
         let claims = Claims { roles: vec!["admin".to_owned()], ..self.claims(user_id, "admin", now) };
         self.sign(&self.header(), &claims)
     }
+}
+
+fn pem_of(tag: &str, der: &[u8]) -> String {
+    pem::encode(&pem::Pem::new(tag, der))
 }

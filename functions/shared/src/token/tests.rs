@@ -12,11 +12,10 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use http::HeaderValue;
 use jiff::{SignedDuration, Timestamp};
-use jsonwebtoken::Algorithm;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Audience, KeySet, PublishedKey, Refused, VerificationKeys, Verifier};
+use super::{Algorithm, Audience, KeySet, PublishedKey, Refused, VerificationKeys, Verifier};
 use crate::clock::Clock;
 use crate::config::Env;
 use crate::testing::{Issuer, issuer};
@@ -75,13 +74,13 @@ async fn any_flipped_bit_of_the_signed_part_or_the_signature_is_refused() {
 
 #[tokio::test]
 async fn the_key_decides_the_algorithm() {
-    let ps256 = PublishedKey { alg: "PS256".to_owned(), ..issuer().public().clone() };
+    let ps256 = PublishedKey { alg: Algorithm::Ps256, ..issuer().public().clone() };
     let verifier = verifier_of(vec![ps256]);
     let claims = issuer().claims(Uuid::nil(), "a", now());
     let mut header = issuer().header();
     let rs256 = issuer().sign(&header, &claims);
     assert_eq!(verifier.verify(&rs256).await.unwrap_err(), Refused::Algorithm);
-    header.alg = Algorithm::PS256;
+    header.alg = jsonwebtoken::Algorithm::PS256;
     verifier.verify(&issuer().sign(&header, &claims)).await.unwrap();
 }
 
