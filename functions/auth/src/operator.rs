@@ -15,6 +15,9 @@
 //! Each may be sent again: a role that is there is not granted twice, and a client that was made is not made anew, but
 //! refused, because its secret is shown once and stored only as a hash.
 
+use std::convert::Infallible;
+
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shared::aws::Aws;
@@ -22,12 +25,14 @@ use shared::clock::Clock;
 use shared::config::{ConfigError, Env};
 use shared::db::{DbError, Table};
 use shared::id::Generator;
+use shared::problem::Problem;
 use shared::token::RevocationLog;
 use user::model::Username;
 
-use crate::model::Role;
 use crate::model::client::{ClientId, ClientSecret};
+use crate::model::{Account, Role};
 use crate::security::Event;
+use crate::sessions::{EndAllError, end_all_in};
 use crate::store::{AuthStore, Client, CreateClientError, GrantError};
 
 /// What an operator wants.
@@ -40,6 +45,19 @@ pub enum Command {
         username: Username,
         /// Which.
         role: Role,
+    },
+    /// Takes a role from a user and ends the user's sessions, in one transaction: every service learns within 30 seconds that
+    /// the tokens with the role are void.
+    RevokeRole {
+        /// Who.
+        username: Username,
+        /// Which.
+        role: Role,
+    },
+    /// Ends all sessions of a user.
+    EndSessions {
+        /// Whose.
+        username: Username,
     },
     /// Makes a client that may introspect tokens, and shows its secret, this once.
     CreateClient {
@@ -61,6 +79,9 @@ pub enum OperatorError {
     /// The role was not granted.
     #[error(transparent)]
     Grant(#[from] GrantError),
+    /// Nobody has this name.
+    #[error("there is no such user")]
+    UnknownUser,
     /// The client was not made.
     #[error(transparent)]
     CreateClient(#[from] CreateClientError),
@@ -70,9 +91,33 @@ pub enum OperatorError {
     /// The table failed.
     #[error(transparent)]
     Db(#[from] DbError),
+    /// The table failed while sessions were to be ended; the log says more.
+    #[error(transparent)]
+    Sessions(Problem),
     /// The answer cannot be encoded.
     #[error("the answer cannot be encoded")]
     Encode(#[from] serde_json::Error),
+}
+
+impl OperatorError {
+    /// Whether the same command may succeed later.
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Grant(GrantError::Db(error))
+            | Self::CreateClient(CreateClientError::Db(error))
+            | Self::Db(error) => matches!(error, DbError::Unavailable(_) | DbError::Conflict),
+            Self::Sessions(problem) => problem.status() == StatusCode::SERVICE_UNAVAILABLE,
+            _ => false,
+        }
+    }
+
+    fn from_sessions<E>(error: EndAllError<E>) -> Self {
+        match error {
+            EndAllError::Unknown => Self::UnknownUser,
+            EndAllError::Failed(problem) => Self::Sessions(problem),
+            EndAllError::Refused(_) | EndAllError::Condition(_) => Self::Sessions(Problem::unavailable(1)),
+        }
+    }
 }
 
 /// A new client, the only time that its secret is seen.
@@ -103,6 +148,8 @@ impl Operator {
     pub async fn run(&self, command: Command) -> Result<Value, OperatorError> {
         match command {
             Command::GrantRole { username, role } => self.grant_role(&username, role).await,
+            Command::RevokeRole { username, role } => self.revoke_role(&username, role).await,
+            Command::EndSessions { username } => self.end_sessions(&username).await,
             Command::CreateClient { client_id } => self.create_client(client_id).await,
             Command::DeleteClient { client_id } => self.delete_client(&client_id).await,
             Command::ListClients {} => self.list_clients().await,
@@ -112,7 +159,30 @@ impl Operator {
     async fn grant_role(&self, username: &Username, role: Role) -> Result<Value, OperatorError> {
         let account = self.accounts.grant_role(username, role.as_str()).await?;
         Event::RoleGranted.of(account.user_id).because(role.as_str()).log();
-        Ok(json!({ "username": account.username, "user_id": account.user_id, "roles": account.roles }))
+        Ok(shown(&account))
+    }
+
+    async fn revoke_role(&self, username: &Username, role: Role) -> Result<Value, OperatorError> {
+        let take = |account: &mut Account| {
+            let before = account.clone();
+            account.roles.retain(|other| other != role.as_str());
+            // Without the role there is nothing to end either.
+            if account.roles == before.roles { Err(Box::new(before)) } else { Ok(Vec::new()) }
+        };
+        match end_all_in(&self.accounts, &self.clock, username, None, take, "role_revoked").await {
+            Ok(account) => {
+                Event::RoleRevoked.of(account.user_id).because(role.as_str()).log();
+                Ok(shown(&account))
+            }
+            Err(EndAllError::Refused(account)) => Ok(shown(&account)),
+            Err(error) => Err(OperatorError::from_sessions(error)),
+        }
+    }
+
+    async fn end_sessions(&self, username: &Username) -> Result<Value, OperatorError> {
+        let nothing = |_: &mut Account| Ok::<_, Infallible>(Vec::new());
+        let ended = end_all_in(&self.accounts, &self.clock, username, None, nothing, "ended_by_operator").await;
+        ended.map(|account| shown(&account)).map_err(OperatorError::from_sessions)
     }
 
     async fn create_client(&self, client_id: ClientId) -> Result<Value, OperatorError> {
@@ -138,3 +208,11 @@ impl Operator {
         Ok(json!({ "clients": clients.iter().map(shown).collect::<Vec<_>>() }))
     }
 }
+
+/// What an operator sees of an account.
+fn shown(account: &Account) -> Value {
+    json!({ "username": account.username, "user_id": account.user_id, "roles": account.roles })
+}
+
+#[cfg(test)]
+mod tests;

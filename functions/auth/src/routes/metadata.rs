@@ -10,7 +10,7 @@ use http::HeaderName;
 use http::header::CACHE_CONTROL;
 use serde::Serialize;
 use shared::http::Json;
-use shared::token::PublishedKey;
+use shared::token::{Algorithm, PublishedKey};
 
 use super::jwks::CACHE;
 use super::login::SCOPE;
@@ -40,16 +40,16 @@ pub(crate) struct Metadata {
     /// Everybody sees the same `sub`.
     subject_types_supported: [&'static str; 1],
     /// What our keys sign, access tokens in our case. Required, and must name RS256, whatever they sign.
-    id_token_signing_alg_values_supported: Vec<String>,
+    id_token_signing_alg_values_supported: Vec<Algorithm>,
 }
 
 impl Metadata {
     fn new(issuer: &str, keys: &[PublishedKey]) -> Self {
         let url = |path: &str| format!("{}{path}", issuer.trim_end_matches('/'));
-        let mut algorithms = vec!["RS256".to_owned()];
+        let mut algorithms = vec![Algorithm::Rs256];
         for key in keys {
             if !algorithms.contains(&key.alg) {
-                algorithms.push(key.alg.clone());
+                algorithms.push(key.alg);
             }
         }
         Self {
@@ -139,12 +139,15 @@ mod tests {
 
     #[test]
     fn the_algorithms_are_those_of_the_published_keys_and_rs256() {
-        let key = |alg: &str| PublishedKey { alg: alg.to_owned(), ..issuer().public().clone() };
+        use Algorithm::{Es256, Ps256, Rs256};
+
         for (keys, expected) in [
-            (vec![key("RS256"), key("RS256")], json!(["RS256"])),
-            (vec![key("RS256"), key("PS256")], json!(["RS256", "PS256"])),
-            (vec![key("ES256")], json!(["RS256", "ES256"])),
+            (vec![Rs256, Rs256], json!(["RS256"])),
+            (vec![Rs256, Ps256, Ps256], json!(["RS256", "PS256"])),
+            (vec![Es256], json!(["RS256", "ES256"])),
         ] {
+            let keys: Vec<_> =
+                keys.into_iter().map(|alg| PublishedKey { alg, ..issuer().public().clone() }).collect();
             let metadata = json!(Metadata::new("https://api.example.com/", &keys));
             assert_eq!(metadata["id_token_signing_alg_values_supported"], expected);
             assert_eq!(metadata["token_endpoint"], "https://api.example.com/token");

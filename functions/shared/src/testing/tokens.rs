@@ -86,6 +86,7 @@ impl Issuer {
         let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().expect("SPKI");
         let public = PublicKey::p256(pair.public_key().as_ref()).expect("an uncompressed point");
         Self {
+            url: ISSUER.to_owned(),
             private: EncodingKey::from_ec_der(pkcs8.as_ref()),
             private_pem: pem_of("PRIVATE KEY", pkcs8.as_ref()),
             public: PublishedKey::new(Algorithm::Es256, public),
