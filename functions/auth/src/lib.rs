@@ -13,6 +13,7 @@ mod routes;
 mod security;
 mod signing;
 pub mod store;
+mod throttle;
 
 #[cfg(test)]
 mod testing;
@@ -34,6 +35,7 @@ use passwords::Passwords;
 use routes::{health, jwks, login, openid_configuration, register};
 use signing::Signer;
 use store::AuthStore;
+use throttle::Throttle;
 
 /// What the handlers work with.
 #[derive(Debug, Clone)]
@@ -50,6 +52,7 @@ pub struct State {
     pub ids: Generator,
     signer: Arc<Signer>,
     passwords: Passwords,
+    throttle: Throttle,
     demo_login: bool,
 }
 
@@ -66,6 +69,7 @@ impl State {
         let verifier = Verifier::load(env, aws.secrets_manager(), clock.clone()).await?;
         let verifier = Arc::new(verifier);
         let signer = Signer::load(env, aws.secrets_manager(), Arc::clone(&verifier), clock.clone()).await?;
+        let throttle = Throttle::new(accounts.clone(), clock.clone());
         Ok(Self {
             accounts,
             users: UserStore::new(users),
@@ -74,6 +78,7 @@ impl State {
             ids: Generator::system(),
             signer: Arc::new(signer),
             passwords: Passwords::default(),
+            throttle,
             demo_login,
         })
     }

@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | account | `ACCOUNT#<user name, lower case>` | `ACCOUNT` |
 //! | OAuth client | `CLIENTS` | `CLIENT#<client id>` |
+//! | throttle bucket | `BUCKET#<kind>#<SHA-256 of whose it is, base64url>` | `BUCKET` |
 //!
 //! An account's key is what makes user names unique, whatever their case.
 //!
@@ -17,6 +18,7 @@
 
 mod accounts;
 mod clients;
+mod buckets;
 mod outbox;
 
 use shared::db::{Table, Transaction};
@@ -24,6 +26,7 @@ use shared::token::RevocationLog;
 
 pub use accounts::{DemoAccountError, GrantError};
 pub use clients::{Client, CreateClientError};
+pub(crate) use buckets::Take;
 
 /// The only way to Auth's tables.
 #[derive(Debug, Clone)]

@@ -30,6 +30,7 @@ use crate::model::Account;
 use crate::passwords::Passwords;
 use crate::signing::Signer;
 use crate::store::AuthStore;
+use crate::throttle::Throttle;
 
 /// The name of the signing-key secret.
 pub(crate) const SIGNING: &str = "signing-secret";
@@ -100,6 +101,7 @@ impl App {
             ids: Generator::counting(),
             signer: Arc::new(signer),
             passwords: passwords.clone(),
+            throttle: Throttle::new(accounts.clone(), clock.clone()),
             demo_login,
         };
         let service = Service { verifier: Arc::clone(&verifier), tables: accounts.tables() };

@@ -1,5 +1,6 @@
 //! What every request passes: an id, a log line, a size limit, and problem+json for whatever goes wrong.
 
+mod client_address;
 mod extract;
 mod form;
 
@@ -16,6 +17,7 @@ use lambda_http::RequestExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{Instrument as _, field};
 
+pub use client_address::ClientAddress;
 pub use extract::{Json, OptionalJson, Path, Query};
 pub use form::Form;
 
