@@ -1,80 +1,99 @@
 //! Who calls the OAuth endpoints (RFC 6749 §2.3): our own shop front, which has no secret, or a client that an operator made.
 
+use axum::extract::{FromRequest, FromRequestParts as _, Request};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use shared::http::Form;
+use shared::http::{ClientAddress, Form};
 use shared::oauth::{Code, OAuthError};
 
 use crate::State as App;
 use crate::model::client::{ClientId, SHOP, SecretHash};
-use crate::security::Event;
+use crate::security::{Entry, Event};
 
-/// What a request says about its client. Not `Debug`: it holds a secret.
+/// A form from a client. Not `Debug`: it holds secrets.
+pub(crate) struct ClientForm {
+    /// The parameters.
+    pub(crate) form: Form,
+    headers: HeaderMap,
+    address: ClientAddress,
+}
+
+/// What a request says about its client.
 struct Credentials {
     client_id: Option<String>,
     secret: Option<String>,
 }
 
-/// Lets our own shop front pass, which may name itself and has nothing to prove itself with.
-pub(crate) fn public(headers: &HeaderMap, form: &Form) -> Result<(), OAuthError> {
-    let credentials = Credentials::read(headers, form)?;
-    if credentials.client_id.is_some_and(|client_id| client_id != SHOP) || credentials.secret.is_some() {
-        Event::ClientRefused.entry().because("not_public").log();
-        return Err(Code::InvalidClient.because("This endpoint has one client, which is public: shop"));
+impl<S: Sync> FromRequest<S> for ClientForm {
+    type Rejection = OAuthError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, OAuthError> {
+        let (mut parts, body) = request.into_parts();
+        let Ok(address) = ClientAddress::from_request_parts(&mut parts, state).await;
+        let headers = parts.headers.clone();
+        let form = Form::from_request(Request::from_parts(parts, body), state).await?;
+        Ok(Self { form, headers, address })
     }
-    Ok(())
 }
 
-/// The client that proves itself by its secret, by HTTP Basic or in the body. Whether there is one of this name or not, the work is one read and one hash;
-/// only for a name that no client can have there is nothing to read, which is no secret.
-pub(crate) async fn confidential(
-    app: &App,
-    headers: &HeaderMap,
-    form: &Form,
-) -> Result<ClientId, OAuthError> {
-    let Credentials { client_id: Some(client_id), secret: Some(secret) } = Credentials::read(headers, form)?
-    else {
-        Event::ClientRefused.entry().because("no_credentials").log();
-        return Err(Code::InvalidClient.because("The client must authenticate: by HTTP Basic or in the body"));
-    };
-    let client = match ClientId::try_from(client_id) {
-        Ok(client_id) => app.accounts.client(&client_id).await?,
-        Err(_) => None,
-    };
-    let hash = client.as_ref().map_or_else(SecretHash::nobodys, |client| client.secret_hash.clone());
-    let matches = hash.matches(&secret);
-    match client {
-        Some(client) if matches => return Ok(client.client_id),
-        Some(client) => {
-            Event::ClientRefused.entry().client(client.client_id.as_str()).because("wrong_secret").log();
+impl ClientForm {
+    /// Lets our own shop front pass, which may name itself and has nothing to prove itself with.
+    pub(crate) fn public(&self) -> Result<(), OAuthError> {
+        let credentials = self.credentials()?;
+        if credentials.client_id.is_some_and(|client_id| client_id != SHOP) || credentials.secret.is_some() {
+            self.refused().because("not_public").log();
+            return Err(Code::InvalidClient.because("This endpoint has one client, which is public: shop"));
         }
-        None => Event::ClientRefused.entry().because("unknown_client").log(),
+        Ok(())
     }
-    Err(Code::InvalidClient.because("The client_id or the client_secret is wrong"))
-}
 
-impl Credentials {
+    /// The client that proves itself by its secret, by HTTP Basic or in the body. Whether there is one of this name or not,
+    /// the work is one read and one hash; only for a name that no client can have there is nothing to read, which is no
+    /// secret.
+    pub(crate) async fn confidential(&self, app: &App) -> Result<ClientId, OAuthError> {
+        let Credentials { client_id: Some(client_id), secret: Some(secret) } = self.credentials()? else {
+            self.refused().because("no_credentials").log();
+            return Err(Code::InvalidClient.because("The client must authenticate: by HTTP Basic or in the body"));
+        };
+        let client = match ClientId::try_from(client_id) {
+            Ok(client_id) => app.accounts.client(&client_id).await?,
+            Err(_) => None,
+        };
+        let hash = client.as_ref().map_or_else(SecretHash::nobodys, |client| client.secret_hash.clone());
+        let matches = hash.matches(&secret);
+        match client {
+            Some(client) if matches => return Ok(client.client_id),
+            Some(client) => self.refused().client(client.client_id.as_str()).because("wrong_secret").log(),
+            None => self.refused().because("unknown_client").log(),
+        }
+        Err(Code::InvalidClient.because("The client_id or the client_secret is wrong"))
+    }
+
     /// By HTTP Basic or by parameters of the body, never both (RFC 6749 §2.3). The client's name alone may stand in the
     /// body beside HTTP Basic: it proves nothing.
-    fn read(headers: &HeaderMap, form: &Form) -> Result<Self, OAuthError> {
-        let named = form.optional("client_id").map(str::to_owned);
-        let secret = form.optional("client_secret").map(str::to_owned);
-        let mut authorization = headers.get_all(AUTHORIZATION).iter();
-        let Some(header) = authorization.next() else { return Ok(Self { client_id: named, secret }) };
+    fn credentials(&self) -> Result<Credentials, OAuthError> {
+        let client_id = self.form.optional("client_id").map(str::to_owned);
+        let secret = self.form.optional("client_secret").map(str::to_owned);
+        let mut authorization = self.headers.get_all(AUTHORIZATION).iter();
+        let Some(header) = authorization.next() else { return Ok(Credentials { client_id, secret }) };
         if secret.is_some() || authorization.next().is_some() {
             return Err(Code::InvalidRequest.because("The client must authenticate in one way only"));
         }
-        let Some((client_id, secret)) = header.to_str().ok().and_then(basic) else {
-            Event::ClientRefused.entry().because("malformed_credentials").log();
+        let Some((name, secret)) = header.to_str().ok().and_then(basic) else {
+            self.refused().because("malformed_credentials").log();
             return Err(Code::InvalidClient.because("The Authorization header is not HTTP Basic"));
         };
-        if named.is_some_and(|named| named != client_id) {
+        if client_id.is_some_and(|client_id| client_id != name) {
             return Err(Code::InvalidRequest.because("client_id is another than in the Authorization header"));
         }
         // An empty secret may be left out, and so is none (§2.3.1).
-        Ok(Self { client_id: Some(client_id), secret: Some(secret).filter(|secret| !secret.is_empty()) })
+        Ok(Credentials { client_id: Some(name), secret: Some(secret).filter(|secret| !secret.is_empty()) })
+    }
+
+    fn refused(&self) -> Entry<'_> {
+        Event::ClientRefused.entry().from(self.address.0)
     }
 }
 

@@ -141,7 +141,12 @@ impl Operator {
         let table = |name| Ok::<_, ConfigError>(Table::new(aws.dynamodb(), env.required(name)?));
         let revocations = RevocationLog::new(table("REVOCATION_TABLE")?);
         let accounts = AuthStore::new(table("AUTH_TABLE")?, table("AUTH_OUTBOX_TABLE")?, revocations);
-        Ok(Self { accounts, clock: Clock::system(), ids: Generator::system() })
+        Ok(Self::over(accounts, Clock::system(), Generator::system()))
+    }
+
+    /// Works on these tables.
+    pub(crate) fn over(accounts: AuthStore, clock: Clock, ids: Generator) -> Self {
+        Self { accounts, clock, ids }
     }
 
     /// Carries out the command; what to show to the operator.
