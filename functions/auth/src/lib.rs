@@ -8,12 +8,15 @@ pub mod model;
 pub mod operator;
 pub mod outbox;
 mod passwords;
+mod presented;
 mod routes;
 #[cfg_attr(not(test), expect(dead_code, reason = "the flows that log the other events are being built"))]
 mod security;
+mod sessions;
 mod signing;
 pub mod store;
 mod throttle;
+mod tokens;
 
 #[cfg(test)]
 mod testing;
@@ -32,7 +35,10 @@ use shared::token::{RevocationLog, Verifier};
 use user::store::UserStore;
 
 use passwords::Passwords;
-use routes::{health, jwks, login, openid_configuration, register};
+use routes::{
+    health, introspect, jwks, login, logout, logout_all, metadata, refresh, register, revoke, session,
+    sessions as session_list, token,
+};
 use signing::Signer;
 use store::AuthStore;
 use throttle::Throttle;
@@ -103,8 +109,17 @@ pub fn routes() -> Routes<State> {
     Routes::new("auth")
         .post("/register", Access::Public, register::post)
         .post("/login", Access::Public, login::post)
+        .post("/refresh", Access::Public, refresh::post)
+        .post("/logout", Access::Caller, logout::post)
+        .post("/logout/all", Access::Caller, logout_all::post)
+        .get("/sessions", Access::Caller, session_list::get)
+        .delete("/sessions/{id}", Access::Caller, session::delete)
         .get("/.well-known/jwks.json", Access::Public, jwks::get)
-        .get("/.well-known/openid-configuration", Access::Public, openid_configuration::get)
+        .post("/token", Access::Public, token::post)
+        .post("/revoke", Access::Public, revoke::post)
+        .post("/introspect", Access::Public, introspect::post)
+        .get("/.well-known/openid-configuration", Access::Public, metadata::get)
+        .get("/.well-known/oauth-authorization-server", Access::Public, metadata::get)
         .get("/health", Access::Public, health::get)
 }
 

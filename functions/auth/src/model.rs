@@ -1,6 +1,7 @@
-//! Accounts and passwords: what they are, and what is acceptable.
+//! Accounts, passwords and sessions: what they are, and what is acceptable.
 
 pub mod client;
+pub(crate) mod session;
 
 use std::fmt;
 
@@ -11,6 +12,8 @@ use serde_json::Value;
 use user::model::Username;
 use uuid::Uuid;
 
+/// The role of everybody.
+pub const CUSTOMER: &str = "customer";
 /// The role that [`Access::Admin`](shared::routes::Access::Admin) asks for.
 pub const ADMIN: &str = "admin";
 
@@ -18,7 +21,7 @@ pub const ADMIN: &str = "admin";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// `customer`: everybody.
+    /// [`CUSTOMER`].
     Customer,
     /// [`ADMIN`].
     Admin,
@@ -28,7 +31,7 @@ impl Role {
     /// Its name in tokens.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Customer => "customer",
+            Self::Customer => CUSTOMER,
             Self::Admin => ADMIN,
         }
     }
@@ -44,12 +47,24 @@ pub struct Account {
     /// None for demo users: no password opens their accounts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_hash: Option<PasswordHash>,
-    /// What the user may do beyond every customer.
+    /// What the user may do: [`CUSTOMER`], and for admins [`ADMIN`] too.
     pub roles: Vec<String>,
     /// Whether the account was seeded for the demo login.
     pub demo: bool,
+    /// Whether an e-mail address of the account was ever verified; a demo user's counts as such.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub activated: bool,
+    /// How often a session was started or several were ended at once: whoever ends several makes sure by it that none was
+    /// started meanwhile.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub session_changes: u64,
     /// When the user registered.
     pub created_at: Timestamp,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Account {
@@ -178,6 +193,8 @@ mod tests {
             password_hash: None,
             roles: roles.iter().map(ToString::to_string).collect(),
             demo,
+            activated: true,
+            session_changes: 0,
             created_at: Timestamp::UNIX_EPOCH,
         };
         assert!(account(true, &[]).opens_without_password());

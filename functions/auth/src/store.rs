@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | account | `ACCOUNT#<user name, lower case>` | `ACCOUNT` |
 //! | OAuth client | `CLIENTS` | `CLIENT#<client id>` |
+//! | session | `USER#<user id>` | `SESSION#<session id>` |
 //! | throttle bucket | `BUCKET#<kind>#<SHA-256 of whose it is, base64url>` | `BUCKET` |
 //!
 //! An account's key is what makes user names unique, whatever their case.
@@ -20,6 +21,7 @@ mod accounts;
 mod clients;
 mod buckets;
 mod outbox;
+mod sessions;
 
 use shared::db::{Table, Transaction};
 use shared::token::RevocationLog;

@@ -13,9 +13,9 @@ use shared::http::Json;
 use shared::token::{Algorithm, PublishedKey};
 
 use super::jwks::CACHE;
-use super::login::SCOPE;
 use super::token::GRANT;
 use crate::State as App;
+use crate::tokens::SCOPE;
 
 /// The metadata (RFC 8414 §2, OIDC Discovery 1.0 §3).
 #[derive(Debug, Serialize)]

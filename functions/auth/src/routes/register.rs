@@ -11,7 +11,7 @@ use user::model::{Email, Phone, Profile, Username};
 use uuid::Uuid;
 
 use crate::State as App;
-use crate::model::{Account, NewPassword};
+use crate::model::{Account, CUSTOMER, NewPassword};
 use crate::security::Event;
 use crate::throttle::{Kind, Subject};
 
@@ -54,8 +54,10 @@ pub(crate) async fn post(
         user_id,
         username: username.clone(),
         password_hash: Some(password_hash),
-        roles: Vec::new(),
+        roles: vec![CUSTOMER.to_owned()],
         demo: false,
+        activated: false,
+        session_changes: 0,
         created_at: now,
     };
     let profile = Profile {
@@ -112,7 +114,8 @@ mod tests {
         assert_eq!((profile.username.as_str(), profile.email.as_str()), ("Mahindra", "m@example.com"));
         assert_eq!(profile.phone.as_ref().map(Phone::as_str), Some("+4930123456"));
         let account = app.accounts.account(&profile.username).await.unwrap().unwrap();
-        assert_eq!((account.user_id, account.roles.len(), account.demo), (user_id, 0, false));
+        assert_eq!((account.user_id, account.demo, account.activated), (user_id, false, false));
+        assert_eq!(account.roles, [CUSTOMER]);
         assert!(!format!("{:?}", app.database.items::<Value>("AuthTable").await).contains(PASSWORD));
     }
 
