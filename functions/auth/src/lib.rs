@@ -72,8 +72,7 @@ impl State {
         let accounts = AuthStore::new(table("AUTH_TABLE")?, table("AUTH_OUTBOX_TABLE")?, revocations);
         let users = table("USER_TABLE")?;
         let clock = Clock::system();
-        let verifier = Verifier::load(env, aws.secrets_manager(), clock.clone()).await?;
-        let verifier = Arc::new(verifier);
+        let verifier = Arc::new(Verifier::load(env, aws, clock.clone()).await?);
         let signer = Signer::load(env, aws.secrets_manager(), Arc::clone(&verifier), clock.clone()).await?;
         let throttle = Throttle::new(accounts.clone(), clock.clone());
         Ok(Self {

@@ -10,6 +10,7 @@
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use jiff::Timestamp;
+use shared::clock::Clock;
 use shared::db::{Cancelled, DbError, Transaction, TransactionError};
 use shared::problem::Problem;
 use user::model::Username;
@@ -19,6 +20,7 @@ use crate::State as App;
 use crate::model::Account;
 use crate::model::session::{NewSecrets, Presented, RefreshToken, Session};
 use crate::security::Event;
+use crate::store::AuthStore;
 use crate::tokens::{self, CLIENT, Tokens};
 
 /// A login beyond so many sessions ends the least recently used ones.

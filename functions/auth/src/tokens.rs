@@ -1,17 +1,14 @@
 //! What a user gets who logged in or refreshed (RFC 6749 §5.1).
 
-use jiff::SignedDuration;
 use serde::Serialize;
 use shared::problem::Problem;
-use shared::token::Claims;
+use shared::token::{Claims, LIFETIME};
 
 use crate::State as App;
 use crate::model::Account;
 use crate::model::client::SHOP;
 use crate::model::session::{RefreshToken, Session};
 
-/// How long an access token lasts, unless its session ends before.
-pub(crate) const LIFETIME: SignedDuration = SignedDuration::from_mins(15);
 /// What every token may be used for: our API. Finer rights are `roles`.
 pub(crate) const SCOPE: &str = "api";
 /// `client_id` of sessions that users start directly with us: our own shop front, a public client.

@@ -106,7 +106,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::model::ADMIN;
+    use crate::model::{ADMIN, CUSTOMER};
     use crate::testing::{App, PASSWORD};
 
     async fn login(app: &App, username: &str, password: &str) -> Answer {
@@ -132,7 +132,8 @@ mod tests {
         assert_eq!((claims.sub, claims.username.as_str()), (alice.user_id, "Alice"));
         assert_eq!((claims.nbf, claims.exp - claims.iat), (claims.iat, 900));
         assert_eq!(claims.scope, answer.json["scope"]);
-        assert!(claims.roles.is_empty() && !claims.client_id.is_empty() && claims.sid != Uuid::nil());
+        assert!(claims.roles == [CUSTOMER] && !claims.client_id.is_empty() && claims.sid != Uuid::nil());
+        assert_eq!(claims.auth_time, Some(claims.iat));
 
         app.clock.advance(SignedDuration::from_secs(899));
         app.verifier.verify(token(&answer)).await.unwrap();
@@ -161,7 +162,7 @@ mod tests {
         app.register("alice").await;
         app.accounts.grant_role(&"alice".to_owned().try_into().unwrap(), ADMIN).await.unwrap();
         let answer = login(&app, "alice", PASSWORD).await.expect(StatusCode::OK);
-        assert_eq!(app.verifier.verify(token(&answer)).await.unwrap().roles, [ADMIN]);
+        assert_eq!(app.verifier.verify(token(&answer)).await.unwrap().roles, [CUSTOMER, ADMIN]);
     }
 
     /// What an attacker who wants to know user names sees: the answer, and how long it took. The time is what argon2
@@ -208,7 +209,7 @@ mod tests {
         };
         let answer = demo("Mahindra").await.expect(StatusCode::OK);
         let claims = app.verifier.verify(token(&answer)).await.unwrap();
-        assert_eq!((claims.username.as_str(), claims.roles.len()), ("mahindra", 0));
+        assert_eq!((claims.username.as_str(), claims.roles), ("mahindra", vec![CUSTOMER.to_owned()]));
 
         for username in ["alice", "nobody", "no such name can be"] {
             let answer = demo(username).await.expect(StatusCode::UNAUTHORIZED);

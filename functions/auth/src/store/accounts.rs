@@ -175,7 +175,7 @@ fn key(username: &Username) -> Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ADMIN;
+    use crate::model::{ADMIN, CUSTOMER};
     use crate::testing::App;
 
     fn name(name: &str) -> Username {
@@ -207,7 +207,7 @@ mod tests {
         for _ in 0..2 {
             store.grant_role(&name("Alice"), ADMIN).await.unwrap();
         }
-        assert_eq!(store.account(&name("alice")).await.unwrap().unwrap().roles, [ADMIN]);
+        assert_eq!(store.account(&name("alice")).await.unwrap().unwrap().roles, [CUSTOMER, ADMIN]);
 
         let unknown = store.grant_role(&name("nobody"), ADMIN).await;
         assert!(matches!(unknown, Err(GrantError::Unknown)));
@@ -216,6 +216,6 @@ mod tests {
         app.seed_demo("mahindra", &[]).await;
         let demo = store.grant_role(&name("mahindra"), ADMIN).await;
         assert!(matches!(demo, Err(GrantError::Demo)));
-        assert!(store.account(&name("mahindra")).await.unwrap().unwrap().roles.is_empty());
+        assert!(store.account(&name("mahindra")).await.unwrap().unwrap().roles == [CUSTOMER]);
     }
 }

@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::Claims;
@@ -28,6 +28,14 @@ impl Caller {
     /// Whether the caller has the role `admin`.
     pub fn is_admin(&self) -> bool {
         self.roles.iter().any(|role| role == "admin")
+    }
+
+    /// Refuses a caller who did not prove who they are within `max_age` before `now`, by asking for a new login (RFC 9470).
+    pub fn authenticated_within(&self, max_age: SignedDuration, now: Timestamp) -> Result<(), Problem> {
+        match self.auth_time {
+            Some(at) if now.duration_since(at) <= max_age => Ok(()),
+            _ => Err(Problem::insufficient_authentication(max_age)),
+        }
     }
 }
 

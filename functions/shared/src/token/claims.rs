@@ -1,11 +1,15 @@
 //! What an access token says.
 
+use jiff::SignedDuration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 /// The header's `typ` of an access token (RFC 9068 §2.1).
 pub const TYPE: &str = "at+jwt";
+
+/// How long an access token is valid at most.
+pub const LIFETIME: SignedDuration = SignedDuration::from_mins(15);
 
 /// The claims of an access token (RFC 9068 §2.2), and `sid`, `username` and `roles` of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
