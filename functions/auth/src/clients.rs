@@ -55,7 +55,9 @@ impl ClientForm {
     pub(crate) async fn confidential(&self, app: &App) -> Result<ClientId, OAuthError> {
         let Credentials { client_id: Some(client_id), secret: Some(secret) } = self.credentials()? else {
             self.refused().because("no_credentials").log();
-            return Err(Code::InvalidClient.because("The client must authenticate: by HTTP Basic or in the body"));
+            return Err(
+                Code::InvalidClient.because("The client must authenticate: by HTTP Basic or in the body")
+            );
         };
         let client = match ClientId::try_from(client_id) {
             Ok(client_id) => app.accounts.client(&client_id).await?,
@@ -114,7 +116,11 @@ fn form_decode(word: &str) -> Option<String> {
     if word.contains(['&', '=']) {
         return None;
     }
-    Some(form_urlencoded::parse(word.as_bytes()).next().map_or_else(String::new, |(word, _)| word.into_owned()))
+    Some(
+        form_urlencoded::parse(word.as_bytes())
+            .next()
+            .map_or_else(String::new, |(word, _)| word.into_owned()),
+    )
 }
 
 #[cfg(test)]
@@ -142,7 +148,9 @@ mod tests {
             assert_eq!(basic(&header(credentials)), expected, "{credentials}");
         }
         assert_eq!(basic(&header("a:b").replace("Basic", "bAsIc")), pair("a", "b"));
-        for bad in ["", "Basic", "Basic ", "Basic !", "Bearer YTpi", "Basic  YTpi", "Basic YTpi YTpi", "Basic //86"] {
+        for bad in
+            ["", "Basic", "Basic ", "Basic !", "Bearer YTpi", "Basic  YTpi", "Basic YTpi YTpi", "Basic //86"]
+        {
             assert_eq!(basic(bad), None, "{bad}");
         }
     }

@@ -186,7 +186,8 @@ impl Operator {
 
     async fn end_sessions(&self, username: &Username) -> Result<Value, OperatorError> {
         let nothing = |_: &mut Account| Ok::<_, Infallible>(Vec::new());
-        let ended = end_all_in(&self.accounts, &self.clock, username, None, nothing, "ended_by_operator").await;
+        let ended =
+            end_all_in(&self.accounts, &self.clock, username, None, nothing, "ended_by_operator").await;
         ended.map(|account| shown(&account)).map_err(OperatorError::from_sessions)
     }
 
@@ -209,7 +210,8 @@ impl Operator {
 
     async fn list_clients(&self) -> Result<Value, OperatorError> {
         let clients = self.accounts.clients().await?;
-        let shown = |client: &Client| json!({ "client_id": client.client_id, "created_at": client.created_at });
+        let shown =
+            |client: &Client| json!({ "client_id": client.client_id, "created_at": client.created_at });
         Ok(json!({ "clients": clients.iter().map(shown).collect::<Vec<_>>() }))
     }
 }

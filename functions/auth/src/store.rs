@@ -18,8 +18,8 @@
 //! | event | `EVENT#<UUIDv7>` | `EVENT` |
 
 mod accounts;
-mod clients;
 mod buckets;
+mod clients;
 mod outbox;
 mod sessions;
 
@@ -27,8 +27,8 @@ use shared::db::{Table, Transaction};
 use shared::token::RevocationLog;
 
 pub use accounts::{DemoAccountError, GrantError};
-pub use clients::{Client, CreateClientError};
 pub(crate) use buckets::Take;
+pub use clients::{Client, CreateClientError};
 
 /// The only way to Auth's tables.
 #[derive(Debug, Clone)]

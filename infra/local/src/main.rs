@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
-use local::{guard, operator};
 use local::system::{self, Options, Scope, System};
 use local::workspace::Workspace;
+use local::{guard, operator};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs the whole system on this machine until Ctrl-C: AWS emulator, tables, keys, demo data and all functions.

@@ -38,7 +38,9 @@ fn with_claim(token: &str, name: &str, value: Value) -> String {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-    let [header, payload, signature] = token.split('.').collect::<Vec<_>>()[..] else { panic!("three parts") };
+    let [header, payload, signature] = token.split('.').collect::<Vec<_>>()[..] else {
+        panic!("three parts")
+    };
     let mut claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
     claims[name] = value;
     format!("{header}.{}.{signature}", URL_SAFE_NO_PAD.encode(claims.to_string()))
@@ -53,7 +55,11 @@ async fn libraries_that_know_the_issuers_url_verify_our_tokens_and_refuse_tamper
     let arguments = [issuer(), &user.token, &tampered, &promoted];
     for (library, printed, signature) in [
         ("PyJWT", python(include_str!("interoperability/verify.py"), &arguments), "InvalidSignatureError"),
-        ("jose", node(include_str!("interoperability/verify.mjs"), &arguments), "ERR_JWS_SIGNATURE_VERIFICATION_FAILED"),
+        (
+            "jose",
+            node(include_str!("interoperability/verify.mjs"), &arguments),
+            "ERR_JWS_SIGNATURE_VERIFICATION_FAILED",
+        ),
     ] {
         let [claims, tampered, promoted] = &printed.as_array().unwrap()[..] else { panic!("{printed}") };
         assert_eq!(claims["sub"], user.id.to_string(), "{library}");

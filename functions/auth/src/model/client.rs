@@ -98,7 +98,9 @@ mod tests {
         for good in ["abc", "warehouse", "partner-2", &"a".repeat(32)] {
             ClientId::try_from(good.to_owned()).unwrap();
         }
-        for bad in ["", "ab", "shop", "Warehouse", "a b c", "2nd", "-ab", "a:b", "ümlaut", "a#b", &"a".repeat(33)] {
+        for bad in
+            ["", "ab", "shop", "Warehouse", "a b c", "2nd", "-ab", "a:b", "ümlaut", "a#b", &"a".repeat(33)]
+        {
             ClientId::try_from(bad.to_owned()).unwrap_err();
         }
     }

@@ -104,7 +104,10 @@ mod tests {
         let about = asking.about(login.json["access_token"].as_str().unwrap()).await;
         assert_eq!((&about["active"], &about["token_type"]), (&json!(true), &json!("Bearer")));
         assert_eq!((&about["iss"], &about["aud"]), (&json!(ISSUER), &json!(AUDIENCE)));
-        assert_eq!((&about["scope"], &about["client_id"], &about["username"]), (&json!("api"), &json!("shop"), &json!("alice")));
+        assert_eq!(
+            (&about["scope"], &about["client_id"], &about["username"]),
+            (&json!("api"), &json!("shop"), &json!("alice"))
+        );
         assert_eq!(about["token_use"], "access_token");
         assert_eq!(about["exp"].as_i64().unwrap() - about["iat"].as_i64().unwrap(), 900);
         for member in ["nbf", "sub", "jti", "sid", "roles"] {
@@ -120,9 +123,13 @@ mod tests {
         for _ in 0..2 {
             let about = asking.about(first).await;
             assert_eq!((&about["active"], &about["token_use"]), (&json!(true), &json!("refresh_token")));
-            assert!(about["exp"].is_i64() && about["scope"].is_null() && about["token_type"].is_null(), "{about}");
+            assert!(
+                about["exp"].is_i64() && about["scope"].is_null() && about["token_type"].is_null(),
+                "{about}"
+            );
         }
-        let refreshed = asking.app.post("/refresh", &json!({"refresh_token": first})).await.expect(StatusCode::OK);
+        let refreshed =
+            asking.app.post("/refresh", &json!({"refresh_token": first})).await.expect(StatusCode::OK);
         assert_eq!(asking.about(first).await, json!({"active": false}));
         assert_eq!(asking.about(refreshed.json["refresh_token"].as_str().unwrap()).await["active"], true);
     }
@@ -200,7 +207,9 @@ mod tests {
             }
             let answer = call.send(&asking.app.router).await;
             match expected {
-                Ok(()) => assert_eq!(answer.json, json!({"active": false}), "{authorizations:?} {parameters:?}"),
+                Ok(()) => {
+                    assert_eq!(answer.json, json!({"active": false}), "{authorizations:?} {parameters:?}")
+                }
                 Err(error) => assert_eq!(answer.json["error"], error, "{authorizations:?} {parameters:?}"),
             }
         }

@@ -86,8 +86,7 @@ mod tests {
     use super::*;
     use crate::testing::App;
 
-    const PATHS: [&str; 2] =
-        ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
+    const PATHS: [&str; 2] = ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
 
     #[tokio::test]
     async fn it_says_what_the_specifications_require() {

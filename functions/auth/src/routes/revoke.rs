@@ -12,10 +12,7 @@ use crate::sessions;
 
 /// Ends the session of the token. A token that is none, or not any more, needs no revocation: the same answer (§2.2).
 /// `token_type_hint` is not needed: the two kinds do not look alike.
-pub(crate) async fn post(
-    State(app): State<App>,
-    request: ClientForm,
-) -> Result<StatusCode, OAuthError> {
+pub(crate) async fn post(State(app): State<App>, request: ClientForm) -> Result<StatusCode, OAuthError> {
     request.public()?;
     let token = request.form.required("token", "token is missing")?;
     let session = match presented::token(&app, token).await? {
@@ -73,9 +70,13 @@ mod tests {
         .enumerate()
         {
             let login = log_in(&app).await;
-            let parameters = [("token", token(&login, kind)), ("token_type_hint", hint), ("client_id", "shop")];
+            let parameters =
+                [("token", token(&login, kind)), ("token_type_hint", hint), ("client_id", "shop")];
             let answer = app.form("/revoke", &parameters).await.expect(StatusCode::OK);
-            assert_eq!((answer.json, &answer.headers["cache-control"]), (Value::Null, &"no-store".parse().unwrap()));
+            assert_eq!(
+                (answer.json, &answer.headers["cache-control"]),
+                (Value::Null, &"no-store".parse().unwrap())
+            );
             assert!(!lives(&app, &login).await, "{kind} {hint}");
             assert_eq!(revocations(&app).await, number + 1, "its access tokens too");
             let _again = app.form("/revoke", &parameters).await.expect(StatusCode::OK);

@@ -13,10 +13,7 @@ use crate::tokens::{CLIENT, SCOPE, Tokens};
 pub(crate) const GRANT: &str = "refresh_token";
 
 /// Exchanges a refresh token for its successor and a new access token.
-pub(crate) async fn post(
-    State(app): State<App>,
-    request: ClientForm,
-) -> Result<Json<Tokens>, OAuthError> {
+pub(crate) async fn post(State(app): State<App>, request: ClientForm) -> Result<Json<Tokens>, OAuthError> {
     request.public()?;
     let form = &request.form;
     if form.required("grant_type", "grant_type is missing")? != GRANT {
@@ -121,7 +118,9 @@ mod tests {
         let secret = app.client("warehouse").await;
         let basic = |credentials: &str| format!("Basic {}", STANDARD.encode(credentials));
         let form = [("grant_type", "refresh_token"), ("refresh_token", token.as_str())];
-        let with = |authorization: String| call(Method::POST, "/token").form(&form).header("authorization", &authorization);
+        let with = |authorization: String| {
+            call(Method::POST, "/token").form(&form).header("authorization", &authorization)
+        };
         for authorization in [
             basic(&format!("warehouse:{secret}")),
             basic("shop:secret"),
@@ -149,7 +148,8 @@ mod tests {
                 ("", "grant_type=refresh_token", StatusCode::UNSUPPORTED_MEDIA_TYPE),
                 (form, &huge, StatusCode::PAYLOAD_TOO_LARGE),
             ] {
-                let call = call(Method::POST, path).header("content-type", content_type).body(body.to_owned());
+                let call =
+                    call(Method::POST, path).header("content-type", content_type).body(body.to_owned());
                 let answer = call.send(&app.router).await.expect(status);
                 assert_eq!(answer.headers["content-type"], "application/problem+json", "{path}");
             }
@@ -164,7 +164,11 @@ mod tests {
         let app = App::new().await;
         let first = log_in(&app).await;
         let second = refresh_token(&refresh(&app, &first).await.expect(StatusCode::OK));
-        assert_eq!(refresh_token(&refresh(&app, &first).await.expect(StatusCode::OK)), second, "an honest retry");
+        assert_eq!(
+            refresh_token(&refresh(&app, &first).await.expect(StatusCode::OK)),
+            second,
+            "an honest retry"
+        );
 
         app.clock.advance(GRACE + SignedDuration::from_secs(1));
         for token in [&first, &second] {
