@@ -36,8 +36,8 @@ use user::store::UserStore;
 
 use passwords::Passwords;
 use routes::{
-    health, introspect, jwks, login, logout, logout_all, metadata, refresh, register, revoke, session,
-    sessions as session_list, token,
+    health, introspect, jwks, login, logout, logout_all, metadata, password_change, refresh, register, revoke,
+    session, sessions as session_list, token,
 };
 use signing::Signer;
 use store::AuthStore;
@@ -111,6 +111,7 @@ pub fn routes() -> Routes<State> {
         .post("/refresh", Access::Public, refresh::post)
         .post("/logout", Access::Caller, logout::post)
         .post("/logout/all", Access::Caller, logout_all::post)
+        .post("/password/change", Access::Caller, password_change::post)
         .get("/sessions", Access::Caller, session_list::get)
         .delete("/sessions/{id}", Access::Caller, session::delete)
         .get("/.well-known/jwks.json", Access::Public, jwks::get)

@@ -7,6 +7,7 @@ pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod logout_all;
 pub(crate) mod metadata;
+pub(crate) mod password_change;
 pub(crate) mod refresh;
 pub(crate) mod register;
 pub(crate) mod revoke;
