@@ -36,8 +36,8 @@ use user::store::UserStore;
 
 use passwords::Passwords;
 use routes::{
-    health, introspect, jwks, login, logout, logout_all, metadata, password_change, refresh, register, revoke,
-    session, sessions as session_list, token,
+    health, introspect, jwks, login, logout, logout_all, metadata, password_change, refresh, register,
+    revoke, session, sessions as session_list, token,
 };
 use signing::Signer;
 use store::AuthStore;

@@ -41,7 +41,6 @@ mod tests {
     use serde_json::{Value, json};
     use shared::testing::{Answer, call};
 
-    use super::*;
     use crate::model::session::GRACE;
     use crate::testing::{App, PASSWORD};
 
