@@ -3,6 +3,7 @@
 
 mod attacks;
 mod database;
+mod outage;
 mod records;
 mod tokens;
 

@@ -17,6 +17,7 @@ use aws_smithy_types::body::SdkBody;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::outage::Outage;
 use crate::aws::Aws;
 use crate::config::Env;
 use crate::db::Table;
@@ -30,6 +31,7 @@ pub struct Database {
     prefix: String,
     loss: Loss,
     calls: Calls,
+    outage: Outage,
 }
 
 /// Answers to lose: of which operation, and which of its calls, those that were seen already not counted.
@@ -46,13 +48,15 @@ impl Database {
     pub async fn new(tables: &[&str]) -> Self {
         let env = Env::process();
         let (loss, calls) = (Loss::default(), Calls::default());
+        let outage = Outage::default();
         let (client, prefix) = if env.optional("AWS_ENDPOINT_URL").is_some() {
             let unique = u64::from_le_bytes(Generator::system().bytes());
             (Aws::new(&env).expect("region and credentials").dynamodb(), format!("test-{unique:x}-"))
         } else {
             (embedded(Arc::clone(&loss), Arc::clone(&calls)), String::new())
         };
-        let database = Self { client, prefix, loss, calls };
+        let config = client.config().to_builder().interceptor(outage.clone()).build();
+        let database = Self { client: Client::from_conf(config), prefix, loss, calls, outage };
         let template =
             template::Template::load(&template::workspace_root(), &BTreeMap::new()).expect("template.yaml");
         let declared = template.tables();
@@ -81,6 +85,14 @@ impl Database {
     /// Whether [`lose_answers`](Self::lose_answers) does anything.
     pub fn can_lose_answers(&self) -> bool {
         self.prefix.is_empty()
+    }
+
+    /// From now on fails every call of this operation before it is sent, as when DynamoDB is out of reach; `None` ends it.
+    ///
+    /// # Panics
+    /// When another thread panicked in here.
+    pub fn fail(&self, operation: Option<&'static str>) {
+        *self.outage.0.lock().expect("no panic") = operation;
     }
 
     /// The calls since the last time, sorted, as `Operation` with the tables that it names: what an observer of the time

@@ -18,6 +18,8 @@
 //! Clocks are taken to differ by less than [`CLOCK_SKEW`](super::verifier::CLOCK_SKEW).
 
 mod copy;
+#[cfg(test)]
+mod tests;
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use jiff::{SignedDuration, Timestamp};

@@ -62,6 +62,12 @@ impl Revocations {
         if copy.revoked.contains_key(&session_id) { Err(Refused::Revoked) } else { Ok(()) }
     }
 
+    /// How many sessions it knows.
+    #[cfg(test)]
+    pub(super) async fn len(&self) -> usize {
+        self.current().await.revoked.len()
+    }
+
     async fn current(&self) -> Arc<Copy> {
         self.copy.get(|copy| self.read(copy)).await
     }
