@@ -3,7 +3,6 @@
 
 mod attacks;
 mod database;
-mod outage;
 mod records;
 mod tokens;
 
