@@ -22,8 +22,8 @@ use crate::problem::Problem;
 
 /// Longer tokens are refused unread, in bytes.
 const MAX_TOKEN: usize = 8 * 1024;
-/// How far the clock of Auth's sandbox may be ahead of ours. `exp` gets no leeway.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(5);
+/// How far the clocks of two functions may differ. A token may be this much younger than our clock; `exp` gets no leeway.
+pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(5);
 /// Verifies access tokens with the published keys, and knows the sessions that ended before their tokens did.
 #[derive(Debug)]
 pub struct Verifier {
