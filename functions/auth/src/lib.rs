@@ -2,11 +2,14 @@
 //! tokens; every other service verifies them by the keys that Auth publishes.
 
 pub mod bootstrap;
+mod clients;
 mod factors;
 pub mod keys;
 pub mod model;
+pub mod operator;
 pub mod outbox;
 mod passwords;
+mod presented;
 mod routes;
 #[cfg_attr(not(test), expect(dead_code, reason = "the flows that log the other events are being built"))]
 mod security;
@@ -34,8 +37,8 @@ use user::store::UserStore;
 
 use passwords::Passwords;
 use routes::{
-    health, jwks, login, logout, logout_all, openid_configuration, password_change, refresh, register,
-    session, sessions as session_list, totp,
+    health, introspect, jwks, login, logout, logout_all, metadata, password_change, refresh, register,
+    revoke, session, sessions as session_list, token, totp,
 };
 use signing::Signer;
 use store::AuthStore;
@@ -117,7 +120,11 @@ pub fn routes() -> Routes<State> {
         .post("/totp/recovery-codes", Access::Caller, totp::recovery_codes::post)
         .post("/totp/disable", Access::Caller, totp::disable::post)
         .get("/.well-known/jwks.json", Access::Public, jwks::get)
-        .get("/.well-known/openid-configuration", Access::Public, openid_configuration::get)
+        .post("/token", Access::Public, token::post)
+        .post("/revoke", Access::Public, revoke::post)
+        .post("/introspect", Access::Public, introspect::post)
+        .get("/.well-known/openid-configuration", Access::Public, metadata::get)
+        .get("/.well-known/oauth-authorization-server", Access::Public, metadata::get)
         .get("/health", Access::Public, health::get)
 }
 

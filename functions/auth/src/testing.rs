@@ -28,6 +28,7 @@ use uuid::Uuid;
 
 use crate::State;
 use crate::model::Account;
+use crate::operator::{Command, Operator};
 use crate::passwords::Passwords;
 use crate::signing::Signer;
 use crate::store::AuthStore;
@@ -113,6 +114,22 @@ impl App {
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         call(Method::POST, path).json(body).send(&self.router).await
+    }
+
+    pub(crate) async fn form(&self, path: &str, parameters: &[(&str, &str)]) -> Answer {
+        call(Method::POST, path).form(parameters).send(&self.router).await
+    }
+
+    /// What carries out operators' commands on the same tables.
+    pub(crate) fn operator(&self) -> Operator {
+        Operator::over(self.accounts.clone(), self.clock.clone(), Generator::system())
+    }
+
+    /// Makes an OAuth client; its secret.
+    pub(crate) async fn client(&self, client_id: &str) -> String {
+        let command = Command::CreateClient { client_id: client_id.to_owned().try_into().unwrap() };
+        let created = self.operator().run(command).await.unwrap();
+        created["client_secret"].as_str().unwrap().to_owned()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -276,11 +293,8 @@ async fn secrets_manager(
 ) -> Response {
     let body: Value = serde_json::from_str(&body).unwrap();
     let operation = headers["x-amz-target"].to_str().unwrap().replace("secretsmanager.", "");
-    if operation.ends_with(".Query") {
-        // The table of revocations, empty.
-        return json!({"Items": []}).to_string().into_response();
-    }
-    let name = body["SecretId"].as_str().unwrap().to_owned();
+    let operation = operation.replace("DynamoDB_20120810.", "");
+    let name = body["SecretId"].as_str().or(body["TableName"].as_str()).unwrap().to_owned();
     let mut inner = inner.lock().unwrap();
     let call = format!("{operation} {name}");
     inner.calls.push(call.clone());
@@ -288,6 +302,8 @@ async fn secrets_manager(
     let error = |kind: &str| (StatusCode::BAD_REQUEST, json!({"__type": kind, "Message": "no"}).to_string());
     let answer = match (operation.as_str(), inner.secrets.get(&name).cloned()) {
         _ if denied => error("AccessDeniedException"),
+        // The table of revocations, empty.
+        ("Query", _) => (StatusCode::OK, json!({"Items": []}).to_string()),
         (_, None) | ("GetSecretValue", Some(None)) => error("ResourceNotFoundException"),
         ("GetSecretValue", Some(Some(value))) => {
             (StatusCode::OK, json!({"Name": name, "SecretString": value}).to_string())
