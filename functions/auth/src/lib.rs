@@ -3,6 +3,8 @@
 
 pub mod bootstrap;
 pub mod keys;
+pub mod mailer;
+mod mails;
 pub mod model;
 pub mod outbox;
 mod passwords;

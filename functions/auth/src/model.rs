@@ -1,5 +1,7 @@
 //! Accounts and passwords: what they are, and what is acceptable.
 
+pub(crate) mod one_time;
+
 use std::fmt;
 
 use jiff::Timestamp;

@@ -5,6 +5,8 @@
 //! | item | pk | sk |
 //! |---|---|---|
 //! | account | `ACCOUNT#<user name, lower case>` | `ACCOUNT` |
+//! | password reset | `RESET#<SHA-256 of the token, base64url>` | `RESET` |
+//! | e-mail verification | `VERIFICATION#<SHA-256 of the token, base64url>` | `VERIFICATION` |
 //! | throttle bucket | `BUCKET#<kind>#<SHA-256 of whose it is, base64url>` | `BUCKET` |
 //!
 //! An account's key is what makes user names unique, whatever their case.
@@ -17,6 +19,7 @@
 
 mod accounts;
 mod buckets;
+mod one_time;
 mod outbox;
 
 use shared::db::{Table, Transaction};
