@@ -45,7 +45,9 @@ pub(crate) async fn post(
 ) -> Result<StatusCode, Problem> {
     app.throttle.take(Kind::OneTimeToken, Subject::Address(address)).await?;
     let (token, one_time) = redeem(&app, Purpose::PasswordReset, &reset.token).await?;
-    let hash = app.passwords.hash(reset.new_password.into(), app.ids.bytes()).await?;
+    let about = vec![one_time.username.as_str().to_owned(), one_time.email.as_str().to_owned()];
+    let salt = app.ids.bytes();
+    let hash = app.passwords.choose("new_password", reset.new_password, about, salt).await?;
 
     let now = app.clock.now();
     let changed = outbox::Event::PasswordChanged { user_id: one_time.user_id };
