@@ -1,7 +1,8 @@
-//! Accounts and passwords: what they are, and what is acceptable.
+//! Accounts, passwords and sessions: what they are, and what is acceptable.
 
 pub(crate) mod one_time;
 mod password;
+pub(crate) mod session;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,8 @@ use uuid::Uuid;
 pub(crate) use password::Guessable;
 pub use password::{NewPassword, Password, PasswordHash};
 
+/// The role of everybody.
+pub const CUSTOMER: &str = "customer";
 /// The role that [`Access::Admin`](shared::routes::Access::Admin) asks for.
 pub const ADMIN: &str = "admin";
 
@@ -24,12 +27,24 @@ pub struct Account {
     /// None for demo users: no password opens their accounts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_hash: Option<PasswordHash>,
-    /// What the user may do beyond every customer.
+    /// What the user may do: [`CUSTOMER`], and for admins [`ADMIN`] too.
     pub roles: Vec<String>,
     /// Whether the account was seeded for the demo login.
     pub demo: bool,
+    /// Whether an e-mail address of the account was ever verified; a demo user's counts as such.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub activated: bool,
+    /// How often a session was started or several were ended at once: whoever ends several makes sure by it that none was
+    /// started meanwhile.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub session_changes: u64,
     /// When the user registered.
     pub created_at: Timestamp,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Account {
@@ -51,6 +66,8 @@ mod tests {
             password_hash: None,
             roles: roles.iter().map(ToString::to_string).collect(),
             demo,
+            activated: true,
+            session_changes: 0,
             created_at: Timestamp::UNIX_EPOCH,
         };
         assert!(account(true, &[]).opens_without_password());

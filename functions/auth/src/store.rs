@@ -5,6 +5,7 @@
 //! | item | pk | sk |
 //! |---|---|---|
 //! | account | `ACCOUNT#<user name, lower case>` | `ACCOUNT` |
+//! | session | `USER#<user id>` | `SESSION#<session id>` |
 //! | password reset | `RESET#<SHA-256 of the token, base64url>` | `RESET` |
 //! | e-mail verification | `VERIFICATION#<SHA-256 of the token, base64url>` | `VERIFICATION` |
 //! | throttle bucket | `BUCKET#<kind>#<SHA-256 of whose it is, base64url>` | `BUCKET` |
@@ -21,6 +22,7 @@ mod accounts;
 mod buckets;
 mod one_time;
 mod outbox;
+mod sessions;
 
 use shared::db::{Table, Transaction};
 use shared::token::RevocationLog;

@@ -1,6 +1,7 @@
 //! The service over an embedded database, and a Secrets Manager of one test's own.
 
 pub(crate) mod log;
+pub(crate) mod mailbox;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -73,15 +74,20 @@ pub(crate) struct App {
 impl App {
     /// Without the demo login.
     pub(crate) async fn new() -> Self {
-        Self::start(false).await
+        Self::start(false, false).await
     }
 
     /// With the demo login.
     pub(crate) async fn with_demo_login() -> Self {
-        Self::start(true).await
+        Self::start(true, false).await
     }
 
-    async fn start(demo_login: bool) -> Self {
+    /// Logging in only users who verified an address.
+    pub(crate) async fn requiring_verified_email() -> Self {
+        Self::start(false, true).await
+    }
+
+    async fn start(demo_login: bool, require_verified_email: bool) -> Self {
         let clock = Clock::fixed("2026-01-01T00:00:00Z".parse().unwrap());
         let database = Database::new(&["AuthTable", "AuthOutboxTable", "RevocationTable", "UserTable"]).await;
         let revocations = RevocationLog::new(database.table("RevocationTable"));
@@ -103,6 +109,7 @@ impl App {
             passwords: passwords.clone(),
             throttle: Throttle::new(accounts.clone(), clock.clone()),
             demo_login,
+            require_verified_email,
         };
         let service = Service { verifier: Arc::clone(&verifier), tables: accounts.tables() };
         Self { router: crate::router(state, service), accounts, users, database, clock, passwords, verifier }

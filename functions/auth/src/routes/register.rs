@@ -11,7 +11,8 @@ use user::model::{Email, Phone, Profile, Username};
 use uuid::Uuid;
 
 use crate::State as App;
-use crate::model::{Account, NewPassword};
+use crate::model::{Account, CUSTOMER, NewPassword};
+use crate::outbox;
 use crate::security::Event;
 use crate::throttle::{Kind, Subject};
 
@@ -38,7 +39,7 @@ fn taken() -> Problem {
     Problem::conflict("username-taken", "The user name is taken", "Choose another user name")
 }
 
-/// Makes the account and the profile, both or neither. User names are unique, e-mail addresses are not: whether one is
+/// Makes the account, the profile and the reason for a mail that verifies the address, all or nothing. User names are unique, e-mail addresses are not: whether one is
 /// known here is nobody's business.
 pub(crate) async fn post(
     State(app): State<App>,
@@ -55,8 +56,10 @@ pub(crate) async fn post(
         user_id,
         username: username.clone(),
         password_hash: Some(password_hash),
-        roles: Vec::new(),
+        roles: vec![CUSTOMER.to_owned()],
         demo: false,
+        activated: false,
+        session_changes: 0,
         created_at: now,
     };
     let profile = Profile {
@@ -73,6 +76,8 @@ pub(crate) async fn post(
     let mut transaction = app.accounts.transaction();
     let account = transaction.add(app.accounts.create_write(&account)?);
     transaction.add(app.users.create_write(&profile)?);
+    let event = outbox::Event::EmailVerificationRequested { user_id };
+    transaction.add(app.accounts.event_write(&event, app.ids.uuid(now), now)?);
     match transaction.run().await {
         Ok(()) => {
             Event::Registered.of(user_id).log();
@@ -116,7 +121,8 @@ mod tests {
         assert_eq!((profile.username.as_str(), profile.email.as_str()), ("Mahindra", "m@example.com"));
         assert_eq!(profile.phone.as_ref().map(Phone::as_str), Some("+4930123456"));
         let account = app.accounts.account(&profile.username).await.unwrap().unwrap();
-        assert_eq!((account.user_id, account.roles.len(), account.demo), (user_id, 0, false));
+        assert_eq!((account.user_id, account.demo, account.activated), (user_id, false, false));
+        assert_eq!(account.roles, [CUSTOMER]);
         assert!(!format!("{:?}", app.database.items::<Value>("AuthTable").await).contains(PASSWORD));
     }
 
