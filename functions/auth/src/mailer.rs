@@ -149,7 +149,8 @@ impl<M: Mailer> Worker<M> {
         let Some(profile) = profile else { return Ok(None) };
         let account = self.accounts.account(&profile.username).await?;
         // A demo user has no password, and must not get one.
-        let hash = account.filter(|account| account.user_id == user_id).and_then(|account| account.password_hash);
+        let hash =
+            account.filter(|account| account.user_id == user_id).and_then(|account| account.password_hash);
         let Some(hash) = hash else { return Ok(None) };
         let token = self.token(Purpose::PasswordReset, &profile, Some(fingerprint(&hash))).await?;
         let mail = mails::password_reset(&profile, &token, &self.api);

@@ -36,7 +36,9 @@ pub(crate) fn password_reset(profile: &Profile, token: &OneTimeToken, api: &str)
             Text(format!(
                 "The token works once, within {minutes} minutes. Setting the password ends all your sessions."
             )),
-            Text("If it was not you, you need not do anything: nothing changes without the token.".to_owned()),
+            Text(
+                "If it was not you, you need not do anything: nothing changes without the token.".to_owned(),
+            ),
         ],
     )
 }
@@ -57,7 +59,9 @@ pub(crate) fn email_verification(profile: &Profile, token: &OneTimeToken, api: &
             Copy(format!("POST {api}/email/verify")),
             Copy("{\"token\": \"...\"}".to_owned()),
             Text(format!("The token works once, within {hours} hours.")),
-            Text("If you know nothing of this, you need not do anything: no other mail will come.".to_owned()),
+            Text(
+                "If you know nothing of this, you need not do anything: no other mail will come.".to_owned(),
+            ),
         ],
     )
 }
@@ -116,7 +120,9 @@ fn mail(profile: &Profile, subject: &str, parts: Vec<Part>) -> Mail {
     for part in parts {
         let _ = match part {
             Text(line) => write!(text, "\n{line}\n").and_then(|()| write!(html, "<p>{}</p>", escape(&line))),
-            Copy(line) => write!(text, "\n{line}\n").and_then(|()| write!(html, "<pre>{}</pre>", escape(&line))),
+            Copy(line) => {
+                write!(text, "\n{line}\n").and_then(|()| write!(html, "<pre>{}</pre>", escape(&line)))
+            }
         };
     }
     html.push_str("</body></html>");
@@ -143,15 +149,26 @@ mod tests {
     fn a_mail_with_a_token_says_where_it_goes_and_how_long_it_lasts() {
         let (token, profile) = (OneTimeToken::new([7; 32]), profile("Ann"));
         for (mail, endpoint, lifetime) in [
-            (password_reset(&profile, &token, API), "POST https://api.example.com/password/reset", "within 30 minutes"),
-            (email_verification(&profile, &token, API), "POST https://api.example.com/email/verify", "within 24 hours"),
+            (
+                password_reset(&profile, &token, API),
+                "POST https://api.example.com/password/reset",
+                "within 30 minutes",
+            ),
+            (
+                email_verification(&profile, &token, API),
+                "POST https://api.example.com/email/verify",
+                "within 24 hours",
+            ),
         ] {
             let lines: Vec<_> = mail.text.lines().collect();
             for line in ["Hello Ann,", token.encode().as_str(), endpoint] {
                 assert!(lines.contains(&line), "{line}: {}", mail.text);
             }
             for form in [&mail.text, &mail.html] {
-                assert!(form.contains(&token.encode()) && form.contains(endpoint) && form.contains(lifetime), "{form}");
+                assert!(
+                    form.contains(&token.encode()) && form.contains(endpoint) && form.contains(lifetime),
+                    "{form}"
+                );
             }
             assert!(!mail.subject.contains(&token.encode()), "subjects are shown on locked screens");
         }

@@ -69,6 +69,7 @@ pub(crate) struct App {
     pub(crate) clock: Clock,
     pub(crate) passwords: Passwords,
     pub(crate) verifier: Arc<Verifier>,
+    pub(crate) ids: Generator,
 }
 
 impl App {
@@ -95,6 +96,7 @@ impl App {
             AuthStore::new(database.table("AuthTable"), database.table("AuthOutboxTable"), revocations);
         let users = UserStore::new(database.table("UserTable"));
         let passwords = Passwords::default();
+        let ids = Generator::counting();
         let verifier = issuer().verifier(&clock);
         let env = FakeAws::with_good_keys().await.env([]);
         let secrets = Aws::new(&env).unwrap().secrets_manager();
@@ -104,7 +106,7 @@ impl App {
             users: users.clone(),
             verifier: Arc::clone(&verifier),
             clock: clock.clone(),
-            ids: Generator::counting(),
+            ids: ids.clone(),
             signer: Arc::new(signer),
             passwords: passwords.clone(),
             throttle: Throttle::new(accounts.clone(), clock.clone()),
@@ -112,7 +114,16 @@ impl App {
             require_verified_email,
         };
         let service = Service { verifier: Arc::clone(&verifier), tables: accounts.tables() };
-        Self { router: crate::router(state, service), accounts, users, database, clock, passwords, verifier }
+        Self {
+            router: crate::router(state, service),
+            accounts,
+            users,
+            database,
+            clock,
+            passwords,
+            verifier,
+            ids,
+        }
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
@@ -127,6 +138,12 @@ impl App {
     pub(crate) async fn register(&self, username: &str) {
         let body = json!({"username": username, "password": PASSWORD, "email": "someone@example.com"});
         let _registered = self.post("/register", &body).await.expect(StatusCode::CREATED);
+    }
+
+    /// The id of a user.
+    pub(crate) async fn user_id(&self, username: &str) -> Uuid {
+        let name = username.to_owned().try_into().unwrap();
+        self.accounts.account(&name).await.unwrap().expect("an account").user_id
     }
 
     /// Seeds a demo user; one with roles can only be made behind the store's back.

@@ -94,7 +94,9 @@ mod tests {
         assert_ne!(token.hash(), text);
         let mut bits = text.clone();
         bits.replace_range(42.., "t"); // The last character has two bits to spare, which must be zero.
-        for bad in ["", "a", &text[1..], &format!("{text}="), &format!("{text} "), &format!("{text}A"), &bits, "ä"] {
+        for bad in
+            ["", "a", &text[1..], &format!("{text}="), &format!("{text} "), &format!("{text}A"), &bits, "ä"]
+        {
             assert!(OneTimeToken::parse(bad).is_none(), "{bad}");
         }
     }

@@ -24,3 +24,58 @@ pub(crate) async fn post(State(app): State<App>, caller: Caller) -> Result<Statu
     }
     Ok(StatusCode::ACCEPTED)
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+    use jiff::SignedDuration;
+    use serde_json::Value;
+    use shared::testing::{Answer, call, issuer};
+
+    use super::*;
+    use crate::testing::App as TestApp;
+    use crate::testing::mailbox::Mailbox;
+
+    const ADDRESS: &str = "someone@example.com";
+
+    async fn ask(app: &TestApp) -> Answer {
+        let token = issuer().token(app.user_id("alice").await, app.clock.now());
+        call(Method::POST, "/email/verification").token(&token).send(&app.router).await
+    }
+
+    #[tokio::test]
+    async fn the_mail_comes_again_until_the_address_is_verified() {
+        let app = TestApp::new().await;
+        app.register("alice").await;
+        let mailbox = Mailbox::of(&app);
+        mailbox.deliver(&app).await;
+        let _accepted = ask(&app).await.expect(StatusCode::ACCEPTED);
+        mailbox.verify(&app, ADDRESS).await;
+        assert_eq!(mailbox.tokens(ADDRESS).len(), 2);
+
+        let _accepted = ask(&app).await.expect(StatusCode::ACCEPTED);
+        mailbox.deliver(&app).await;
+        assert_eq!(mailbox.tokens(ADDRESS).len(), 2, "nothing is left to verify");
+    }
+
+    #[tokio::test]
+    async fn nobody_is_flooded_with_mails() {
+        let app = TestApp::new().await;
+        app.register("alice").await;
+        for _ in 0..3 {
+            let _accepted = ask(&app).await.expect(StatusCode::ACCEPTED);
+        }
+        let refused = ask(&app).await.expect(StatusCode::TOO_MANY_REQUESTS);
+        assert!(refused.headers.contains_key("retry-after"));
+        assert_eq!(app.database.items::<Value>("AuthOutboxTable").await.len(), 1 + 3);
+        app.clock.advance(SignedDuration::from_mins(30));
+        let _accepted = ask(&app).await.expect(StatusCode::ACCEPTED);
+    }
+
+    #[tokio::test]
+    async fn it_takes_a_token() {
+        let app = TestApp::new().await;
+        let answer = call(Method::POST, "/email/verification").send(&app.router).await;
+        let _refused = answer.expect(StatusCode::UNAUTHORIZED);
+    }
+}

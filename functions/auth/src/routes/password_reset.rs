@@ -29,7 +29,11 @@ pub(crate) fn invalid_token() -> Problem {
 }
 
 /// What the token is good for, unless it is used or expired.
-pub(crate) async fn redeem(app: &App, purpose: Purpose, token: &str) -> Result<(OneTimeToken, OneTime), Problem> {
+pub(crate) async fn redeem(
+    app: &App,
+    purpose: Purpose,
+    token: &str,
+) -> Result<(OneTimeToken, OneTime), Problem> {
     let token = OneTimeToken::parse(token).ok_or_else(invalid_token)?;
     let one_time = app.accounts.one_time(purpose, &token).await?;
     let one_time = one_time.filter(|one_time| !one_time.is_over(app.clock.now()));
@@ -78,7 +82,12 @@ pub(crate) async fn post(
             app.throttle.know(account.username.as_str(), address).await;
             Ok(StatusCode::NO_CONTENT)
         }
-        Err(EndAllError::Unknown | EndAllError::Refused(()) | EndAllError::Condition(_)) => Err(invalid_token()),
+        Err(EndAllError::Unknown | EndAllError::Refused(()) | EndAllError::Condition(_)) => {
+            Err(invalid_token())
+        }
         Err(EndAllError::Failed(problem)) => Err(problem),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -163,7 +163,7 @@ mod tests {
         // The counting generator's next id, found by asking for it, and taken by somebody else's profile.
         let _first = app.post("/register", &body()).await.expect(StatusCode::CREATED);
         let ids = shared::id::Generator::counting();
-        let _used: [[u8; 16]; 3] = [ids.bytes(), ids.bytes(), ids.bytes()];
+        let _used: [[u8; 16]; 4] = [ids.bytes(), ids.bytes(), ids.bytes(), ids.bytes()];
         let next = ids.uuid(app.clock.now());
         let mut profile = app.users.profile(first_user(&app).await).await.unwrap().unwrap();
         profile.user_id = next;

@@ -18,13 +18,22 @@ impl AuthStore {
     }
 
     /// What a token is good for, expired or not.
-    pub(crate) async fn one_time(&self, purpose: Purpose, token: &OneTimeToken) -> Result<Option<OneTime>, DbError> {
+    pub(crate) async fn one_time(
+        &self,
+        purpose: Purpose,
+        token: &OneTimeToken,
+    ) -> Result<Option<OneTime>, DbError> {
         self.table.get(&key(purpose, token)).await
     }
 
     /// Uses a token up, in the transaction of what it is good for; fails where somebody else has.
-    pub(crate) fn use_write(&self, purpose: Purpose, token: &OneTimeToken) -> Result<TransactWriteItem, DbError> {
-        self.table.delete_write(&key(purpose, token), |delete| delete.condition_expression("attribute_exists(pk)"))
+    pub(crate) fn use_write(
+        &self,
+        purpose: Purpose,
+        token: &OneTimeToken,
+    ) -> Result<TransactWriteItem, DbError> {
+        self.table
+            .delete_write(&key(purpose, token), |delete| delete.condition_expression("attribute_exists(pk)"))
     }
 }
 

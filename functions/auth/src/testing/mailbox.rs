@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use aws_lambda_events::event::dynamodb::EventRecord;
-use serde_json::Value;
+use http::StatusCode;
+use serde_json::{Value, json};
 use shared::db::Key;
 use shared::id::Generator;
 use shared::mail::{Mail, Mailer};
@@ -60,6 +61,14 @@ impl Mailbox {
         }
     }
 
+    /// Verifies the address of whoever registered with it last.
+    pub(crate) async fn verify(&self, app: &App, address: &str) {
+        self.deliver(app).await;
+        let token = self.tokens(address).pop().expect("a mail to the address");
+        let answer = app.post("/email/verify", &json!({"token": token})).await;
+        assert_eq!(answer.status, StatusCode::NO_CONTENT, "{}", answer.json);
+    }
+
     /// Recipients and subjects, in the order of sending.
     pub(crate) fn sent(&self) -> Vec<(String, String)> {
         let sent = self.worker.mailer.sent.lock().unwrap();
@@ -69,7 +78,8 @@ impl Mailbox {
     /// The tokens in the mails to an address, in the order of sending.
     pub(crate) fn tokens(&self, to: &str) -> Vec<String> {
         let sent = self.worker.mailer.sent.lock().unwrap();
-        let lines = sent.iter().filter(|(recipient, _)| recipient == to).flat_map(|(_, mail)| mail.text.lines());
+        let lines =
+            sent.iter().filter(|(recipient, _)| recipient == to).flat_map(|(_, mail)| mail.text.lines());
         lines.filter(|line| OneTimeToken::parse(line).is_some()).map(str::to_owned).collect()
     }
 }
@@ -81,6 +91,8 @@ pub(crate) async fn records(app: &App) -> Vec<EventRecord> {
     items
         .iter()
         .zip(100..)
-        .map(|(item, number)| record(&Key::new(item["pk"].as_str().unwrap(), "EVENT"), None, Some(item), number))
+        .map(|(item, number)| {
+            record(&Key::new(item["pk"].as_str().unwrap(), "EVENT"), None, Some(item), number)
+        })
         .collect()
 }
