@@ -37,7 +37,7 @@ use user::store::UserStore;
 use passwords::Passwords;
 use routes::{
     email_verification, email_verify, health, jwks, login, logout, logout_all, openid_configuration,
-    password_forgot, password_reset, refresh, register, session, sessions as session_list,
+    password_change, password_forgot, password_reset, refresh, register, session, sessions as session_list,
 };
 use signing::Signer;
 use store::AuthStore;
@@ -122,6 +122,7 @@ pub fn routes() -> Routes<State> {
         .post("/refresh", Access::Public, refresh::post)
         .post("/logout", Access::Caller, logout::post)
         .post("/logout/all", Access::Caller, logout_all::post)
+        .post("/password/change", Access::Caller, password_change::post)
         .get("/sessions", Access::Caller, session_list::get)
         .delete("/sessions/{id}", Access::Caller, session::delete)
         .post("/password/forgot", Access::Public, password_forgot::post)

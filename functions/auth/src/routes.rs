@@ -8,6 +8,7 @@ pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod logout_all;
 pub(crate) mod openid_configuration;
+pub(crate) mod password_change;
 pub(crate) mod password_forgot;
 pub(crate) mod password_reset;
 pub(crate) mod refresh;

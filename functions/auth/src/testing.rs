@@ -63,13 +63,13 @@ pub(crate) fn aws_env<'a>(vars: impl IntoIterator<Item = (&'a str, &'a str)>) ->
 /// The service under test.
 pub(crate) struct App {
     pub(crate) router: Router,
+    pub(crate) state: State,
     pub(crate) accounts: AuthStore,
     pub(crate) users: UserStore,
     pub(crate) database: Database,
     pub(crate) clock: Clock,
     pub(crate) passwords: Passwords,
     pub(crate) verifier: Arc<Verifier>,
-    pub(crate) ids: Generator,
 }
 
 impl App {
@@ -96,7 +96,6 @@ impl App {
             AuthStore::new(database.table("AuthTable"), database.table("AuthOutboxTable"), revocations);
         let users = UserStore::new(database.table("UserTable"));
         let passwords = Passwords::default();
-        let ids = Generator::counting();
         let verifier = issuer().verifier(&clock);
         let env = FakeAws::with_good_keys().await.env([]);
         let secrets = Aws::new(&env).unwrap().secrets_manager();
@@ -106,7 +105,7 @@ impl App {
             users: users.clone(),
             verifier: Arc::clone(&verifier),
             clock: clock.clone(),
-            ids: ids.clone(),
+            ids: Generator::counting(),
             signer: Arc::new(signer),
             passwords: passwords.clone(),
             throttle: Throttle::new(accounts.clone(), clock.clone()),
@@ -114,16 +113,8 @@ impl App {
             require_verified_email,
         };
         let service = Service { verifier: Arc::clone(&verifier), tables: accounts.tables() };
-        Self {
-            router: crate::router(state, service),
-            accounts,
-            users,
-            database,
-            clock,
-            passwords,
-            verifier,
-            ids,
-        }
+        let router = crate::router(state.clone(), service);
+        Self { router, state, accounts, users, database, clock, passwords, verifier }
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
@@ -146,6 +137,22 @@ impl App {
         self.accounts.account(&name).await.unwrap().expect("an account").user_id
     }
 
+    /// Logs in whom [`register`](Self::register) registered.
+    pub(crate) async fn log_in(&self, username: &str) -> LoggedIn {
+        let body = json!({"username": username, "password": PASSWORD});
+        LoggedIn::of(&self.post("/login", &body).await.expect(StatusCode::OK))
+    }
+
+    /// Logs in whom [`seed_demo`](Self::seed_demo) seeded.
+    pub(crate) async fn log_in_demo(&self, username: &str) -> LoggedIn {
+        LoggedIn::of(&self.post("/login", &json!({ "username": username })).await.expect(StatusCode::OK))
+    }
+
+    /// `method path` with an access token, without a body.
+    pub(crate) async fn send(&self, method: Method, path: &str, access: &str) -> Answer {
+        call(method, path).token(access).send(&self.router).await
+    }
+
     /// Seeds a demo user; one with roles can only be made behind the store's back.
     pub(crate) async fn seed_demo(&self, username: &str, roles: &[&str]) {
         let name: Username = username.to_owned().try_into().unwrap();
@@ -156,6 +163,20 @@ impl App {
             let key = Key::new(format!("ACCOUNT#{username}"), "ACCOUNT");
             self.database.table("AuthTable").put(&key, &account).await.unwrap();
         }
+    }
+}
+
+/// The tokens of a session.
+pub(crate) struct LoggedIn {
+    pub(crate) access: String,
+    pub(crate) refresh: String,
+}
+
+impl LoggedIn {
+    /// Those that a login or a refresh answered.
+    pub(crate) fn of(answer: &Answer) -> Self {
+        let text = |name: &str| answer.json[name].as_str().unwrap().to_owned();
+        Self { access: text("access_token"), refresh: text("refresh_token") }
     }
 }
 

@@ -4,6 +4,7 @@
 //! other, every refused login does the same work: it takes from a bucket and records an event, which for all others is
 //! nobody's bucket and no event at all.
 
+use shared::http::ClientAddress;
 use shared::problem::Problem;
 
 use crate::State as App;
@@ -16,6 +17,7 @@ use crate::throttle::{Kind, Subject};
 pub(crate) async fn refuse(
     app: &App,
     name: &str,
+    address: ClientAddress,
     outcome: Option<Account>,
 ) -> Result<Option<Account>, Problem> {
     if !app.require_verified_email {
@@ -36,7 +38,7 @@ pub(crate) async fn refuse(
     let now = app.clock.now();
     app.accounts.put_event(&event, app.ids.uuid(now), now).await?;
     if let Some(user_id) = unverified {
-        Event::LoginFailed.of(user_id).because("email_never_verified").log();
+        Event::LoginFailed.of(user_id).from(address.0).because("email_never_verified").log();
     }
     Ok(None)
 }
@@ -93,6 +95,8 @@ mod tests {
         let app = App::requiring_verified_email().await;
         app.register("alice").await;
         app.register("bob").await;
+        // An address that tries for the first time has no bucket yet.
+        let _first = login(&app, "stranger", PASSWORD).await;
         let mut seen = Vec::new();
         for (username, password) in [("alice", PASSWORD), ("bob", "wrong password"), ("nobody", PASSWORD)] {
             app.passwords.computed.lock().unwrap().clear();

@@ -183,7 +183,7 @@ async fn notices_go_to_the_address_that_was_proven_last() {
     let user_id = app.user_id("alice").await;
     let notify = async |event: Event| {
         let now = app.clock.now();
-        app.accounts.put_event(&event, app.ids.uuid(now), now).await.unwrap();
+        app.accounts.put_event(&event, app.state.ids.uuid(now), now).await.unwrap();
         mailbox.deliver(&app).await;
         mailbox.sent().pop().unwrap()
     };

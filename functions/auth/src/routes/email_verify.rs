@@ -198,7 +198,7 @@ mod tests {
         let user_id = app.user_id("alice").await;
         let now = app.clock.now();
         let again = outbox::Event::EmailVerificationRequested { user_id };
-        app.accounts.put_event(&again, app.ids.uuid(now), now).await.unwrap();
+        app.accounts.put_event(&again, app.state.ids.uuid(now), now).await.unwrap();
         let mailbox = Mailbox::of(&app);
         mailbox.verify(&app, "new@example.com").await;
         mailbox.deliver(&app).await;
