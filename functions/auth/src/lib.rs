@@ -2,12 +2,15 @@
 //! tokens; every other service verifies them by the keys that Auth publishes.
 
 pub mod bootstrap;
+mod clients;
 pub mod keys;
 pub mod mailer;
 mod mails;
 pub mod model;
+pub mod operator;
 pub mod outbox;
 mod passwords;
+mod presented;
 mod routes;
 #[cfg_attr(not(test), expect(dead_code, reason = "the flows that log the other events are being built"))]
 mod security;
@@ -36,8 +39,9 @@ use user::store::UserStore;
 
 use passwords::Passwords;
 use routes::{
-    email_verification, email_verify, health, jwks, login, logout, logout_all, openid_configuration,
-    password_change, password_forgot, password_reset, refresh, register, session, sessions as session_list,
+    email_verification, email_verify, health, introspect, jwks, login, logout, logout_all, metadata,
+    password_change, password_forgot, password_reset, refresh, register, revoke, session,
+    sessions as session_list, token,
 };
 use signing::Signer;
 use store::AuthStore;
@@ -130,7 +134,11 @@ pub fn routes() -> Routes<State> {
         .post("/email/verification", Access::Caller, email_verification::post)
         .post("/email/verify", Access::Public, email_verify::post)
         .get("/.well-known/jwks.json", Access::Public, jwks::get)
-        .get("/.well-known/openid-configuration", Access::Public, openid_configuration::get)
+        .post("/token", Access::Public, token::post)
+        .post("/revoke", Access::Public, revoke::post)
+        .post("/introspect", Access::Public, introspect::post)
+        .get("/.well-known/openid-configuration", Access::Public, metadata::get)
+        .get("/.well-known/oauth-authorization-server", Access::Public, metadata::get)
         .get("/health", Access::Public, health::get)
 }
 

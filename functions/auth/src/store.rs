@@ -5,6 +5,7 @@
 //! | item | pk | sk |
 //! |---|---|---|
 //! | account | `ACCOUNT#<user name, lower case>` | `ACCOUNT` |
+//! | OAuth client | `CLIENTS` | `CLIENT#<client id>` |
 //! | session | `USER#<user id>` | `SESSION#<session id>` |
 //! | password reset | `RESET#<SHA-256 of the token, base64url>` | `RESET` |
 //! | e-mail verification | `VERIFICATION#<SHA-256 of the token, base64url>` | `VERIFICATION` |
@@ -20,6 +21,7 @@
 
 mod accounts;
 mod buckets;
+mod clients;
 mod one_time;
 mod outbox;
 mod sessions;
@@ -29,6 +31,7 @@ use shared::token::RevocationLog;
 
 pub use accounts::{DemoAccountError, GrantError};
 pub(crate) use buckets::Take;
+pub use clients::{Client, CreateClientError};
 
 /// The only way to Auth's tables.
 #[derive(Debug, Clone)]
