@@ -110,7 +110,9 @@ pub(crate) async fn refresh(app: &App, presented: &str, client_id: &str) -> Resu
         };
         let now = app.clock.now();
         let Some(session) = app.accounts.session(token.user_id, token.session_id).await? else {
-            return refused("unknown_session");
+            // Ids that belong to nobody are what somebody typed.
+            Event::RefreshRefused.entry().because("unknown_session").log();
+            return Err(RefreshError::Invalid);
         };
         let presented = session.classify(&token, now);
         if presented == Presented::Foreign {
@@ -133,12 +135,11 @@ pub(crate) async fn refresh(app: &App, presented: &str, client_id: &str) -> Resu
         else {
             return refused("unknown_account");
         };
-        let (rotated, successor) = match presented {
-            Presented::Previous => (None, session.repeat(&token)),
-            _ => {
-                let (rotated, successor) = session.rotate(&token, app.ids.bytes(), now);
-                (Some(rotated), Some(successor))
-            }
+        let (rotated, successor) = if presented == Presented::Previous {
+            (None, session.repeat(&token))
+        } else {
+            let (rotated, successor) = session.rotate(&token, app.ids.bytes(), now);
+            (Some(rotated), Some(successor))
         };
         let Some(successor) = successor else { return refused("no_successor") };
         // Signed before the rotation is written: were it to fail afterwards, the old token would be used up for nothing.
@@ -364,10 +365,12 @@ mod tests {
         app.database.items::<Value>("RevocationTable").await.len()
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "a change may say no")]
     fn nothing(_: &mut Account) -> Result<Vec<TransactWriteItem>, Problem> {
         Ok(Vec::new())
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "a change may say no")]
     fn new_password(account: &mut Account) -> Result<Vec<TransactWriteItem>, Problem> {
         account.password_hash = Some(PasswordHash("$argon2id$another".to_owned()));
         Ok(Vec::new())
@@ -492,15 +495,32 @@ mod tests {
         assert_eq!((live(&app).await, account(&app).await.session_changes), (vec![sid], 1));
     }
 
+    /// More sessions of the account, each newer than what is there.
+    async fn fill(app: &App, number: usize) {
+        let account = account(app).await;
+        for _ in 0..number {
+            app.clock.advance(SignedDuration::from_secs(1));
+            let now = app.clock.now();
+            let secrets =
+                NewSecrets { session_id: app.state.ids.uuid(now), family: [0; 16], secret: [0; 32] };
+            let owner = (account.user_id, account.username.clone());
+            let (session, _) = Session::start(owner, CLIENT, None, now, secrets);
+            let mut transaction = app.accounts.transaction();
+            transaction.add(app.accounts.start_write(&session).unwrap());
+            transaction.run().await.unwrap();
+        }
+    }
+
     #[tokio::test]
     async fn beyond_the_limit_a_login_ends_the_least_recently_used_session() {
         let app = App::with_demo_login().await;
         app.seed_demo("alice", &[]).await;
         let mut logins = Vec::new();
-        for _ in 0..MAX_SESSIONS {
+        for _ in 0..3 {
             app.clock.advance(SignedDuration::from_secs(1));
             logins.push(app.log_in_demo("alice").await);
         }
+        fill(&app, MAX_SESSIONS - 3).await;
         assert_eq!((live(&app).await.len(), revocations(&app).await), (MAX_SESSIONS, 0));
         // The oldest is used, so that the second oldest is the least recently used.
         let refresh = |login: &LoggedIn| {
