@@ -149,7 +149,7 @@ fn a_payments_lease_is_longer_than_a_request_may_take() {
 fn a_service_reaches_no_table_that_its_crate_does_not_depend_on() {
     let template = template();
     let owners: [(&str, &[&str]); 7] = [
-        ("AuthTable", &["auth"]),
+        ("AuthTable", &["auth", "auth-operator"]),
         ("UserTable", &["user", "auth", "order", "notification-worker"]),
         ("CartTable", &["cart", "order"]),
         ("OrderTable", &["order", "payment", "payment-reconciler"]),
