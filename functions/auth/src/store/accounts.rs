@@ -230,4 +230,37 @@ mod tests {
         assert!(matches!(demo, Err(GrantError::Demo)));
         assert!(store.account(&name("mahindra")).await.unwrap().unwrap().roles == [CUSTOMER]);
     }
+
+    #[tokio::test]
+    async fn changes_of_different_attributes_both_stay_and_of_the_same_one_the_second_fails() {
+        let app = App::new().await;
+        app.register("alice").await;
+        let read = || async { app.accounts.account(&name("alice")).await.unwrap().unwrap() };
+        let change = |before: &Account, after: &Account, unchanged: &[&str]| {
+            let write = app.accounts.change_write(before, after, unchanged, true).unwrap();
+            let mut transaction = app.accounts.transaction();
+            transaction.add(write);
+            transaction.run()
+        };
+        let before = read().await;
+        let activated = Account { activated: true, ..before.clone() };
+        let promoted = Account { roles: vec![ADMIN.to_owned()], ..before.clone() };
+        change(&before, &activated, &[]).await.unwrap();
+        change(&before, &promoted, &[]).await.unwrap();
+        let after = read().await;
+        assert_eq!(after, Account { session_changes: 2, ..Account { activated: true, ..promoted.clone() } });
+
+        change(&before, &activated, &[]).await.unwrap_err();
+        change(&before, &before, &["roles"]).await.unwrap_err();
+        // Without a password there is no attribute to be equal to.
+        let without = Account { password_hash: None, ..after.clone() };
+        change(&after, &without, &[]).await.unwrap();
+        change(&without, &without, &["password_hash"]).await.unwrap();
+        change(&after, &after, &["password_hash"]).await.unwrap_err();
+        assert_eq!(read().await, Account { session_changes: 4, ..without });
+
+        let nobody = Account { username: name("nobody"), ..before };
+        change(&nobody, &nobody, &[]).await.unwrap_err();
+        assert_eq!(app.accounts.account(&name("nobody")).await.unwrap(), None);
+    }
 }
