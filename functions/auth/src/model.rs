@@ -2,6 +2,7 @@
 
 pub mod client;
 pub(crate) mod factor;
+pub(crate) mod one_time;
 mod password;
 pub(crate) mod recovery_code;
 pub(crate) mod session;

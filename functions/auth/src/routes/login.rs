@@ -20,6 +20,7 @@ use crate::model::{Account, Password, PasswordHash};
 use crate::security::Event;
 use crate::sessions::{self, StartError};
 use crate::tokens::Tokens;
+use crate::unverified;
 use second_factor::Verified;
 
 /// How often a login is tried anew whose account changed under it.
@@ -84,6 +85,7 @@ pub(crate) async fn post(
             Some(password) => by_password(&app, found, password, address).await?,
             None => by_name(found, address),
         };
+        let opened = unverified::refuse(&app, &login.username, address, opened).await?;
         let Some(account) = opened else { return Err(invalid_credentials()) };
         let Verified { mut after, writes, recovered } =
             second_factor::verify(&app, &account, proof.as_ref(), address)?;
