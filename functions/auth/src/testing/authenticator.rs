@@ -27,6 +27,12 @@ pub(crate) struct Member {
 }
 
 impl Authenticator {
+    /// Reads the URI in the answer to an enrolment.
+    pub(crate) fn read(app: &App, answer: &Answer) -> Self {
+        let uri = answer.json["otpauth_uri"].as_str().unwrap();
+        Self { totp: Totp::from_url(uri).unwrap(), clock: app.clock.clone() }
+    }
+
     /// What it shows now, `steps` later or, if negative, earlier.
     pub(crate) fn code_at(&self, steps: i32) -> String {
         let time = self.clock.now() + STEP * steps;
@@ -75,8 +81,7 @@ impl App {
     /// Begins a second factor.
     pub(crate) async fn enrol(&self, token: &str) -> Authenticator {
         let answer = self.post_as(token, "/totp", &json!({"password": PASSWORD})).await;
-        let uri = answer.expect(StatusCode::OK).json["otpauth_uri"].as_str().unwrap().to_owned();
-        Authenticator { totp: Totp::from_url(uri).unwrap(), clock: self.clock.clone() }
+        Authenticator::read(self, &answer.expect(StatusCode::OK))
     }
 
     /// Registers a user and puts a second factor in force.
