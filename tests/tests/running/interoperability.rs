@@ -1,5 +1,5 @@
-//! Libraries that know nothing of us, given only the issuer's URL: PyJWT and jose verify our tokens, Authlib and
-//! openid-client refresh, introspect and revoke.
+//! Libraries that know nothing of us, given only the issuer's URL: `PyJWT` and `jose` verify our tokens, `Authlib` and
+//! `openid-client` refresh, introspect and revoke.
 
 mod libraries;
 
