@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, HttpClient, Region};
 use aws_sdk_dynamodb::{Client, Config};
@@ -38,6 +38,11 @@ type Loss = Arc<Mutex<Option<(&'static str, Range<usize>)>>>;
 /// The calls so far, as `Operation Table`.
 type Calls = Arc<Mutex<Vec<String>>>;
 
+/// Parsed once: it takes longer than making the tables.
+static TEMPLATE: LazyLock<template::Template> = LazyLock::new(|| {
+    template::Template::load(&template::workspace_root(), &BTreeMap::new()).expect("template.yaml")
+});
+
 impl Database {
     /// A database with these tables, named by their logical ids in `template.yaml`.
     ///
@@ -53,20 +58,36 @@ impl Database {
             (embedded(Arc::clone(&loss), Arc::clone(&calls)), String::new())
         };
         let database = Self { client, prefix, loss, calls };
-        let template =
-            template::Template::load(&template::workspace_root(), &BTreeMap::new()).expect("template.yaml");
-        let declared = template.tables();
         for name in tables {
-            let table = declared.iter().find(|table| table.logical_id == *name);
-            let table = table.unwrap_or_else(|| panic!("template.yaml has no table {name}"));
+            let table = TEMPLATE.table(name).unwrap_or_else(|| panic!("template.yaml has no table {name}"));
             database.create(&table.create_table, name).await;
         }
         database
     }
 
+    /// Another database that has these tables with the items that they have here, at most a megabyte in each.
+    ///
+    /// # Panics
+    /// When a table is not there.
+    pub async fn copy(&self, tables: &[&str]) -> Self {
+        let copy = Self::new(tables).await;
+        for name in tables {
+            let scan = self.client.scan().table_name(self.table(name).name()).consistent_read(true);
+            for item in scan.send().await.expect("a scan").items.unwrap_or_default() {
+                let put = copy.client.put_item().table_name(copy.table(name).name()).set_item(Some(item));
+                put.send().await.expect("an item that was taken before");
+            }
+        }
+        copy
+    }
+
     /// The table with this logical id.
     pub fn table(&self, logical_id: &str) -> Table {
         Table::new(self.client.clone(), format!("{}{logical_id}", self.prefix))
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Loses the answers to these calls of an operation, counted from 0 and from now on: they are carried out, and the
