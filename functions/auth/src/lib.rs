@@ -9,9 +9,11 @@ mod passwords;
 mod routes;
 #[cfg_attr(not(test), expect(dead_code, reason = "the flows that log the other events are being built"))]
 mod security;
+mod sessions;
 mod signing;
 pub mod store;
 mod throttle;
+mod tokens;
 
 #[cfg(test)]
 mod testing;
@@ -30,7 +32,10 @@ use shared::token::{RevocationLog, Verifier};
 use user::store::UserStore;
 
 use passwords::Passwords;
-use routes::{health, jwks, login, openid_configuration, register};
+use routes::{
+    health, jwks, login, logout, logout_all, openid_configuration, refresh, register, session,
+    sessions as session_list,
+};
 use signing::Signer;
 use store::AuthStore;
 use throttle::Throttle;
@@ -64,8 +69,7 @@ impl State {
         let accounts = AuthStore::new(table("AUTH_TABLE")?, table("AUTH_OUTBOX_TABLE")?, revocations);
         let users = table("USER_TABLE")?;
         let clock = Clock::system();
-        let verifier = Verifier::load(env, aws.secrets_manager(), clock.clone()).await?;
-        let verifier = Arc::new(verifier);
+        let verifier = Arc::new(Verifier::load(env, aws, clock.clone()).await?);
         let signer = Signer::load(env, aws.secrets_manager(), Arc::clone(&verifier), clock.clone()).await?;
         let throttle = Throttle::new(accounts.clone(), clock.clone());
         Ok(Self {
@@ -101,6 +105,11 @@ pub fn routes() -> Routes<State> {
     Routes::new("auth")
         .post("/register", Access::Public, register::post)
         .post("/login", Access::Public, login::post)
+        .post("/refresh", Access::Public, refresh::post)
+        .post("/logout", Access::Caller, logout::post)
+        .post("/logout/all", Access::Caller, logout_all::post)
+        .get("/sessions", Access::Caller, session_list::get)
+        .delete("/sessions/{id}", Access::Caller, session::delete)
         .get("/.well-known/jwks.json", Access::Public, jwks::get)
         .get("/.well-known/openid-configuration", Access::Public, openid_configuration::get)
         .get("/health", Access::Public, health::get)

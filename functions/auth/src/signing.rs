@@ -1,32 +1,30 @@
 //! The signing key in use, read at start and again every five minutes, so that a rotation reaches running functions.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::Arc;
 
 use aws_sdk_secretsmanager::Client;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use shared::clock::Clock;
 use shared::config::{ConfigError, Env};
-use shared::problem::{Chain, Problem};
+use shared::problem::Problem;
+use shared::refreshed::{Refreshed, Schedule};
 use shared::token::{Claims, KeySet, Verifier};
-use tokio::time::timeout;
 
 use crate::keys::{InvalidSigningKey, SigningFailed, SigningKey, SigningSecret};
 
-/// The key is read again when it is older.
-const MAX_AGE: SignedDuration = SignedDuration::from_mins(5);
-/// A login does not wait longer than this for a key that it can do without.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// A rotation waits for nothing, so that this is how soon it reaches the tokens.
+const SCHEDULE: Schedule = Schedule {
+    what: "the signing key",
+    max_age: SignedDuration::from_mins(5),
+    pause: SignedDuration::from_secs(30),
+};
 
 /// Signs access tokens.
 #[derive(Debug)]
 pub(crate) struct Signer {
-    key: RwLock<Arc<SigningKey>>,
+    key: Refreshed<SigningKey>,
     verifier: Arc<Verifier>,
-    clock: Clock,
     source: Source,
-    /// When a read was last begun.
-    read: Mutex<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -56,43 +54,24 @@ impl Signer {
         clock: Clock,
     ) -> Result<Self, LoadError> {
         let source = Source { client, secret: env.required("SIGNING_KEY_SECRET")?.to_owned() };
-        let key = RwLock::new(Arc::new(source.read(&*verifier.keys().await).await?));
-        let read = Mutex::new(clock.now());
-        Ok(Self { key, verifier, clock, source, read })
+        let begun = clock.now();
+        let key = source.read(&verifier).await?;
+        Ok(Self { key: Refreshed::new(SCHEDULE, clock, key, Some(begun)), verifier, source })
     }
 
     /// The claims as a signed token.
     pub(crate) async fn sign(&self, claims: &Claims) -> Result<String, SigningFailed> {
-        self.refresh().await;
-        let key = Arc::clone(&self.key.read().unwrap_or_else(PoisonError::into_inner));
-        key.sign(claims)
-    }
-
-    /// Reads the key again where it is due. A failure keeps the good one that is there.
-    async fn refresh(&self) {
-        {
-            let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = self.clock.now();
-            if now.duration_since(*read) < MAX_AGE {
-                return;
-            }
-            *read = now;
-        }
-        let published = self.verifier.keys().await;
-        match timeout(PATIENCE, self.source.read(&published)).await {
-            Ok(Ok(key)) => *self.key.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key),
-            Ok(Err(error)) => tracing::error!(error = %Chain(&error), "keeping the signing key of before"),
-            Err(_) => tracing::error!("reading the signing key takes too long: keeping the one of before"),
-        }
+        self.key.get(|_| self.source.read(&self.verifier)).await.sign(claims)
     }
 }
 
 impl Source {
-    async fn read(&self, published: &KeySet) -> Result<SigningKey, LoadError> {
+    async fn read(&self, verifier: &Verifier) -> Result<SigningKey, LoadError> {
+        let published = verifier.keys().await;
         let output = self.client.get_secret_value().secret_id(&self.secret).send().await;
         let output =
             output.map_err(|error| LoadError::Read { name: self.secret.clone(), source: error.into() })?;
-        parse(output.secret_string().unwrap_or_default(), published)
+        parse(output.secret_string().unwrap_or_default(), &published)
             .map_err(|source| LoadError::Content { name: self.secret.clone(), source })
     }
 }
@@ -124,6 +103,7 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use serde_json::{Value, json};
     use shared::aws::Aws;
+    use shared::problem::Chain;
     use shared::testing::{Issuer, issuer};
     use uuid::Uuid;
 
@@ -134,9 +114,9 @@ mod tests {
     /// A signer at a clock's mercy, reading from `fake`.
     async fn signer(fake: &FakeAws, clock: &Clock) -> Signer {
         let env = fake.env([]);
-        let client = || Aws::new(&env).unwrap().secrets_manager();
-        let verifier = Verifier::load(&env, client(), clock.clone()).await.unwrap();
-        Signer::load(&env, client(), Arc::new(verifier), clock.clone()).await.unwrap()
+        let aws = Aws::new(&env).unwrap();
+        let verifier = Verifier::load(&env, &aws, clock.clone()).await.unwrap();
+        Signer::load(&env, aws.secrets_manager(), Arc::new(verifier), clock.clone()).await.unwrap()
     }
 
     /// The key that a new token names; the token is a good one.
@@ -169,13 +149,13 @@ mod tests {
 
         // A key that nobody could verify, nonsense, and no Secrets Manager at all.
         fake.put(SIGNING, &signing_secret(&Issuer::generate()));
-        clock.advance(MAX_AGE);
+        clock.advance(SCHEDULE.max_age);
         assert_eq!(kid(&signer, &clock).await, promoted.public().kid);
         fake.put(SIGNING, &json!("nonsense"));
-        clock.advance(MAX_AGE);
+        clock.advance(SCHEDULE.max_age);
         assert_eq!(kid(&signer, &clock).await, promoted.public().kid);
         fake.refuse("GetSecretValue");
-        clock.advance(MAX_AGE);
+        clock.advance(SCHEDULE.max_age);
         assert_eq!(kid(&signer, &clock).await, promoted.public().kid);
     }
 

@@ -1,29 +1,26 @@
 //! `POST /login`.
 
 use axum::extract::State;
-use http::HeaderName;
-use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
-use jiff::SignedDuration;
-use serde::{Deserialize, Deserializer, Serialize};
+use http::header::{USER_AGENT, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::{Deserialize, Deserializer};
 use shared::http::Json;
 use shared::problem::Problem;
-use shared::token::Claims;
 use user::model::Username;
 
 use crate::State as App;
+use crate::model::session::device;
 use crate::model::{Account, Password};
 use crate::security::Event;
+use crate::sessions::{self, StartError};
+use crate::tokens::Tokens;
 
-/// How long an access token lasts.
-const LIFETIME: SignedDuration = SignedDuration::from_mins(15);
-/// What every token may be used for: our API. Finer rights are `roles`.
-pub(crate) const SCOPE: &str = "api";
-/// `client_id` of tokens that users get directly from us: our own shop front.
-const CLIENT: &str = "shop";
+/// How often a login is tried anew whose account changed under it.
+const ATTEMPTS: u32 = 3;
+
 /// The challenge of a failed login: RFC 9110 §15.5.2 wants one with every 401, and no registered scheme means "in the
 /// JSON body". Not `Bearer`, which clients answer by renewing a token, nor `Basic`, which browsers answer by a prompt.
-const CHALLENGE: HeaderValue = HeaderValue::from_static("Password realm=\"login\"");
+pub(crate) const CHALLENGE: HeaderValue = HeaderValue::from_static("Password realm=\"login\"");
 
 /// Who wants a token.
 #[derive(Debug, Deserialize)]
@@ -40,38 +37,34 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Password
     Password::deserialize(deserializer).map(Some)
 }
 
-/// Who has one now (RFC 6749 §5.1). Not `Debug`: it must not be printed.
-#[derive(Serialize)]
-pub(crate) struct LoggedIn {
-    access_token: String,
-    token_type: &'static str,
-    /// Seconds.
-    expires_in: i64,
-    scope: &'static str,
-}
-
 /// The one answer to every wrong pair, whatever is wrong with it.
 fn invalid_credentials() -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "invalid-credentials", "The user name or the password is wrong")
         .header(WWW_AUTHENTICATE, CHALLENGE)
 }
 
-/// Exchanges a user name and a password for an access token.
+/// Exchanges a user name and a password for the tokens of a new session.
 pub(crate) async fn post(
     State(app): State<App>,
+    headers: HeaderMap,
     Json(login): Json<Login>,
-) -> Result<([(HeaderName, &'static str); 1], Json<LoggedIn>), Problem> {
-    let account = match login.password {
-        Some(password) => by_password(&app, login.username, password).await?,
-        None if app.demo_login => by_name(&app, login.username).await?,
-        None => return Err(Problem::bad_request("missing field `password`").with("field", "password")),
-    };
-    let Some(account) = account else {
-        return Err(invalid_credentials());
-    };
-    Event::LoginSucceeded.of(account.user_id).log();
-    let token = issue(&app, account).await?;
-    Ok(([(CACHE_CONTROL, "no-store")], Json(token)))
+) -> Result<Json<Tokens>, Problem> {
+    let user_agent = headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let device = user_agent.and_then(|user_agent| device(&user_agent));
+    for _ in 0..ATTEMPTS {
+        let account = match login.password.clone() {
+            Some(password) => by_password(&app, login.username.clone(), password).await?,
+            None if app.demo_login => by_name(&app, login.username.clone()).await?,
+            None => return Err(Problem::bad_request("missing field `password`").with("field", "password")),
+        };
+        let Some(account) = account else { return Err(invalid_credentials()) };
+        match sessions::start(&app, &account, &account, device.clone()).await {
+            Ok(tokens) => return Ok(Json(tokens)),
+            Err(StartError::Changed) => {} // Another password meanwhile, perhaps: is the one that was sent still right?
+            Err(StartError::Failed(problem)) => return Err(problem),
+        }
+    }
+    Err(Problem::unavailable(1))
 }
 
 /// The account that name and password open. Whether the name exists or not, the work is one read and one hash; only for a
@@ -104,40 +97,16 @@ async fn find(app: &App, username: String) -> Result<Option<Account>, Problem> {
     }
 }
 
-async fn issue(app: &App, account: Account) -> Result<LoggedIn, Problem> {
-    let keys = app.verifier.keys().await;
-    let now = app.clock.now();
-    let claims = Claims {
-        iss: keys.document().issuer.clone(),
-        sub: account.user_id,
-        aud: keys.document().audience.as_str().into(),
-        exp: (now + LIFETIME).as_second(),
-        iat: now.as_second(),
-        nbf: now.as_second(),
-        jti: app.ids.uuid(now).to_string(),
-        client_id: CLIENT.to_owned(),
-        scope: SCOPE.to_owned(),
-        sid: app.ids.uuid(now),
-        username: account.username.into(),
-        roles: account.roles,
-    };
-    Ok(LoggedIn {
-        access_token: app.signer.sign(&claims).await?,
-        token_type: "Bearer",
-        expires_in: LIFETIME.as_secs(),
-        scope: SCOPE,
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
     use serde_json::{Value, json};
     use shared::testing::{AUDIENCE, Answer, ISSUER};
     use shared::token::Refused;
     use uuid::Uuid;
 
     use super::*;
-    use crate::model::ADMIN;
+    use crate::model::{ADMIN, CUSTOMER};
     use crate::testing::{App, PASSWORD};
 
     async fn login(app: &App, username: &str, password: &str) -> Answer {
@@ -163,7 +132,8 @@ mod tests {
         assert_eq!((claims.sub, claims.username.as_str()), (alice.user_id, "Alice"));
         assert_eq!((claims.nbf, claims.exp - claims.iat), (claims.iat, 900));
         assert_eq!(claims.scope, answer.json["scope"]);
-        assert!(claims.roles.is_empty() && !claims.client_id.is_empty() && claims.sid != Uuid::nil());
+        assert!(claims.roles == [CUSTOMER] && !claims.client_id.is_empty() && claims.sid != Uuid::nil());
+        assert_eq!(claims.auth_time, Some(claims.iat));
 
         app.clock.advance(SignedDuration::from_secs(899));
         app.verifier.verify(token(&answer)).await.unwrap();
@@ -192,7 +162,7 @@ mod tests {
         app.register("alice").await;
         app.accounts.grant_role(&"alice".to_owned().try_into().unwrap(), ADMIN).await.unwrap();
         let answer = login(&app, "alice", PASSWORD).await.expect(StatusCode::OK);
-        assert_eq!(app.verifier.verify(token(&answer)).await.unwrap().roles, [ADMIN]);
+        assert_eq!(app.verifier.verify(token(&answer)).await.unwrap().roles, [CUSTOMER, ADMIN]);
     }
 
     /// What an attacker who wants to know user names sees: the answer, and how long it took. The time is what argon2
@@ -239,7 +209,7 @@ mod tests {
         };
         let answer = demo("Mahindra").await.expect(StatusCode::OK);
         let claims = app.verifier.verify(token(&answer)).await.unwrap();
-        assert_eq!((claims.username.as_str(), claims.roles.len()), ("mahindra", 0));
+        assert_eq!((claims.username.as_str(), claims.roles), ("mahindra", vec![CUSTOMER.to_owned()]));
 
         for username in ["alice", "nobody", "no such name can be"] {
             let answer = demo(username).await.expect(StatusCode::UNAUTHORIZED);

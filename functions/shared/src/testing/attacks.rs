@@ -91,6 +91,8 @@ impl Issuer {
             ("exp is text", "exp", json!("9999999999")),
             ("exp is out of range", "exp", json!(i64::MAX)),
             ("roles is text", "roles", json!("admin")),
+            ("auth_time is text", "auth_time", json!("0")),
+            ("auth_time is null", "auth_time", json!(null)),
         ];
         let required = ["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "sid", "username"];
         let missing = required.map(|name| ("a claim is missing", without(name)));

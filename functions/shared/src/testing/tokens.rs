@@ -136,9 +136,10 @@ impl Issuer {
             jti: "test".to_owned(),
             client_id: "test".to_owned(),
             scope: "api".to_owned(),
+            auth_time: Some(now.as_second()),
             sid: Uuid::nil(),
             username: username.to_owned(),
-            roles: Vec::new(),
+            roles: vec!["customer".to_owned()],
         }
     }
 
@@ -166,7 +167,10 @@ impl Issuer {
 
     /// A good token for an admin.
     pub fn admin_token(&self, user_id: Uuid, now: Timestamp) -> String {
-        let claims = Claims { roles: vec!["admin".to_owned()], ..self.claims(user_id, "admin", now) };
+        let claims = Claims {
+            roles: vec!["customer".to_owned(), "admin".to_owned()],
+            ..self.claims(user_id, "admin", now)
+        };
         self.sign(&self.header(), &claims)
     }
 }
