@@ -4,13 +4,13 @@ use axum::extract::State;
 use http::header::{USER_AGENT, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::{Deserialize, Deserializer};
-use shared::http::Json;
-use shared::problem::Problem;
+use shared::http::{ClientAddress, Json};
+use shared::problem::{Chain, Problem};
 use user::model::Username;
 
 use crate::State as App;
 use crate::model::session::device;
-use crate::model::{Account, Password};
+use crate::model::{Account, Password, PasswordHash};
 use crate::security::Event;
 use crate::sessions::{self, StartError};
 use crate::tokens::Tokens;
@@ -46,20 +46,43 @@ fn invalid_credentials() -> Problem {
 /// Exchanges a user name and a password for the tokens of a new session.
 pub(crate) async fn post(
     State(app): State<App>,
+    address: ClientAddress,
     headers: HeaderMap,
     Json(login): Json<Login>,
 ) -> Result<Json<Tokens>, Problem> {
+    if login.password.is_none() && !app.demo_login {
+        return Err(Problem::bad_request("missing field `password`").with("field", "password"));
+    }
     let user_agent = headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let device = user_agent.and_then(|user_agent| device(&user_agent));
+    let (permit, found) =
+        tokio::join!(app.throttle.login(&login.username, address), find(&app, &login.username));
+    let (mut permit, mut found) = (Some(permit?), Some(found?));
     for _ in 0..ATTEMPTS {
-        let account = match login.password.clone() {
-            Some(password) => by_password(&app, login.username.clone(), password).await?,
-            None if app.demo_login => by_name(&app, login.username.clone()).await?,
-            None => return Err(Problem::bad_request("missing field `password`").with("field", "password")),
+        let found = match found.take() {
+            Some(found) => found,
+            None => find(&app, &login.username).await?,
         };
-        let Some(account) = account else { return Err(invalid_credentials()) };
-        match sessions::start(&app, &account, &account, device.clone()).await {
-            Ok(tokens) => return Ok(Json(tokens)),
+        let opened = match &login.password {
+            Some(password) => by_password(&app, found, password, address).await?,
+            None => by_name(found, address),
+        };
+        let Some(account) = opened else { return Err(invalid_credentials()) };
+        let mut after = account.clone();
+        let rehashed = rehash(&app, &mut after, login.password.as_ref()).await;
+        let give_back = async {
+            if let Some(permit) = permit.take() {
+                permit.give_back().await;
+            }
+        };
+        let (started, ()) = tokio::join!(sessions::start(&app, &account, &after, device.clone()), give_back);
+        match started {
+            Ok(tokens) => {
+                if rehashed {
+                    Event::PasswordRehashed.of(account.user_id).log();
+                }
+                return Ok(Json(tokens));
+            }
             Err(StartError::Changed) => {} // Another password meanwhile, perhaps: is the one that was sent still right?
             Err(StartError::Failed(problem)) => return Err(problem),
         }
@@ -67,31 +90,52 @@ pub(crate) async fn post(
     Err(Problem::unavailable(1))
 }
 
-/// The account that name and password open. Whether the name exists or not, the work is one read and one hash; only for a
-/// name that nobody can have there is nothing to read, which is no secret.
-async fn by_password(app: &App, username: String, password: Password) -> Result<Option<Account>, Problem> {
-    let account = find(app, username).await?;
-    let stored = account.as_ref().and_then(|account| account.password_hash.clone());
-    let matches = app.passwords.verify(password, stored).await?;
-    match &account {
-        Some(account) if !matches => Event::LoginFailed.of(account.user_id).because("wrong_password").log(),
+/// The account, if the password opens it. Whether it exists or not, the work is one hash.
+async fn by_password(
+    app: &App,
+    found: Option<Account>,
+    password: &Password,
+    address: ClientAddress,
+) -> Result<Option<Account>, Problem> {
+    let stored = found.as_ref().and_then(|account| account.password_hash.clone());
+    let matches = app.passwords.verify(password.clone(), stored).await?;
+    match &found {
+        Some(account) if !matches => {
+            Event::LoginFailed.of(account.user_id).from(address.0).because("wrong_password").log();
+        }
         Some(_) => {}
-        None => Event::LoginFailed.entry().because("unknown_user").log(),
+        None => Event::LoginFailed.entry().from(address.0).because("unknown_user").log(),
     }
-    Ok(account.filter(|_| matches))
+    Ok(found.filter(|_| matches))
 }
 
-/// The demo account of this name.
-async fn by_name(app: &App, username: String) -> Result<Option<Account>, Problem> {
-    let account = find(app, username).await?.filter(Account::opens_without_password);
+/// The account, if it is a demo account.
+fn by_name(found: Option<Account>, address: ClientAddress) -> Option<Account> {
+    let account = found.filter(Account::opens_without_password);
     if account.is_none() {
-        Event::LoginFailed.entry().because("no_demo_user").log();
+        Event::LoginFailed.entry().from(address.0).because("no_demo_user").log();
     }
-    Ok(account)
+    account
 }
 
-async fn find(app: &App, username: String) -> Result<Option<Account>, Problem> {
-    match Username::try_from(username) {
+/// Renews a hash that was made with other parameters than today's: only now the password is at hand. Whether it did; a
+/// failure is no reason to refuse the login.
+async fn rehash(app: &App, account: &mut Account, password: Option<&Password>) -> bool {
+    let outdated = account.password_hash.as_ref().is_some_and(PasswordHash::is_outdated);
+    let Some(password) = password.filter(|_| outdated) else { return false };
+    match app.passwords.hash(password.clone(), app.ids.bytes()).await {
+        Ok(hash) => account.password_hash = Some(hash),
+        Err(error) => {
+            tracing::warn!(error = %Chain(&error), "a password was not hashed anew");
+            return false;
+        }
+    }
+    true
+}
+
+/// The account of this name. For a name that nobody can have there is nothing to read, which is no secret.
+async fn find(app: &App, username: &str) -> Result<Option<Account>, Problem> {
+    match Username::try_from(username.to_owned()) {
         Ok(username) => Ok(app.accounts.account(&username).await?),
         Err(_) => Ok(None),
     }
