@@ -249,3 +249,114 @@ pub(crate) fn device(user_agent: &str) -> Option<String> {
     let name: String = user_agent.chars().filter(|c| !c.is_control()).take(MAX_DEVICE).collect();
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start() -> Timestamp {
+        "2026-01-01T00:00:00Z".parse().unwrap()
+    }
+
+    fn session() -> (Session, RefreshToken) {
+        let owner = (Uuid::from_u128(1), "alice".to_owned().try_into().unwrap());
+        let secrets = NewSecrets { session_id: Uuid::from_u128(2), family: [3; 16], secret: [4; 32] };
+        Session::start(owner, "shop", None, start(), secrets)
+    }
+
+    #[test]
+    fn a_token_reads_back_and_has_one_spelling() {
+        let (_, token) = session();
+        let text = token.encode();
+        assert!(RefreshToken::parse(&text) == Some(token));
+        assert_eq!(text.len(), 107);
+        let last = text.chars().last().unwrap();
+        let stray_bits = format!("{}{}", &text[..106], char::from(u8::try_from(last).unwrap() + 1));
+        let longer = format!("{text}AAAA");
+        for other in [
+            "",
+            "a",
+            &text[..106],
+            &text[..104],
+            &format!("{text}="),
+            &longer,
+            &stray_bits,
+            &text.replacen('A', "+", 1),
+        ] {
+            assert!(RefreshToken::parse(other).is_none(), "{other}");
+        }
+    }
+
+    #[test]
+    fn each_token_of_a_session_is_current_then_previous_then_used_up() {
+        let (session, first) = session();
+        assert_eq!(session.classify(&first, start()), Presented::Current);
+        let (session, second) = session.rotate(&first, [5; 32], start());
+        assert_eq!(session.classify(&second, start()), Presented::Current);
+        let just_in_time = start() + GRACE - SignedDuration::from_nanos(1);
+        assert_eq!(session.classify(&first, just_in_time), Presented::Previous);
+        assert!(session.repeat(&first) == Some(second.clone()));
+        assert_eq!(session.classify(&first, start() + GRACE), Presented::Reused);
+        let (session, third) = session.rotate(&second, [6; 32], start());
+        assert_eq!(session.classify(&first, start()), Presented::Reused, "an ancestor has no grace");
+        assert_eq!(session.classify(&second, start()), Presented::Previous);
+        assert!(third != second && second != first);
+    }
+
+    #[test]
+    fn the_successor_depends_on_the_salt() {
+        let (session, first) = session();
+        let successor = |salt| session.rotate(&first, [salt; 32], start()).1;
+        assert!(successor(1) == successor(1) && successor(1) != successor(2));
+    }
+
+    #[test]
+    fn without_the_family_secret_or_with_other_ids_a_token_is_foreign() {
+        let (session, token) = session();
+        for foreign in [
+            RefreshToken { family: [9; 16], ..token.clone() },
+            RefreshToken { user_id: Uuid::from_u128(9), ..token.clone() },
+            RefreshToken { session_id: Uuid::from_u128(9), ..token.clone() },
+        ] {
+            assert_eq!(session.classify(&foreign, start()), Presented::Foreign);
+        }
+        let used_up = RefreshToken { secret: [9; 32], ..token };
+        assert_eq!(session.classify(&used_up, start()), Presented::Reused);
+    }
+
+    #[test]
+    fn a_session_ends_by_idleness_and_at_the_latest_after_its_absolute_lifetime() {
+        let (mut session, mut token) = session();
+        assert_eq!(session.ends_at(), start() + IDLE_LIFETIME);
+        for days in [29, 58, 87] {
+            let now = start() + SignedDuration::from_hours(days * 24);
+            assert!(!session.is_over(now), "{days}");
+            (session, token) = session.rotate(&token, [5; 32], now);
+        }
+        assert_eq!(session.ends_at(), start() + ABSOLUTE_LIFETIME);
+        assert!(!session.is_over(start() + ABSOLUTE_LIFETIME - SignedDuration::from_secs(1)));
+        assert!(session.is_over(start() + ABSOLUTE_LIFETIME));
+    }
+
+    #[test]
+    fn at_rest_there_is_no_secret() {
+        let (session, first) = session();
+        let (session, second) = session.rotate(&first, [5; 32], start());
+        let stored = serde_json::to_string(&session).unwrap();
+        for secret in [&first.family[..], &first.secret, &second.secret] {
+            assert!(!stored.contains(&URL_SAFE_NO_PAD.encode(secret)), "{stored}");
+        }
+        assert_eq!(serde_json::from_str::<Session>(&stored).unwrap(), session);
+        assert!(!format!("{session:?}").contains(&String::from(session.current_hash)));
+    }
+
+    #[test]
+    fn names_of_devices_are_short_and_printable() {
+        assert_eq!(device("curl/8.5.0").as_deref(), Some("curl/8.5.0"));
+        assert_eq!(device("a\u{1b}[31m\nb\u{7f}").as_deref(), Some("a[31mb"));
+        assert_eq!(device(&"ä".repeat(500)).map(|name| name.chars().count()), Some(200));
+        for none in ["", " ", "\u{0}\r\n"] {
+            assert_eq!(device(none), None);
+        }
+    }
+}
