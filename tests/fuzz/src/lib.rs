@@ -1,6 +1,6 @@
 //! The seven services in this process, over an embedded database in which one admin has something of everything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -24,7 +24,6 @@ const PRODUCT: &str = "cup";
 
 /// The services, and what is in their tables. Every input finds the same.
 pub struct System {
-    tables: Vec<String>,
     env: Env,
     /// What it all begins with.
     origin: Database,
@@ -46,8 +45,7 @@ impl System {
     pub async fn start() -> Self {
         let parameters = BTreeMap::from([("DemoLogin".to_owned(), "enabled".to_owned())]);
         let template = Template::load(&workspace_root(), &parameters).expect("template.yaml");
-        let tables: Vec<_> = template.tables().iter().map(|table| table.logical_id.clone()).collect();
-        let names: Vec<_> = tables.iter().map(String::as_str).collect();
+        let tables: Vec<_> = template.tables().iter().map(|table| table.logical_id.as_str()).collect();
         let variables = template.functions().iter().flat_map(|function| function.environment.clone());
         let aws = [
             ("AWS_REGION", template::REGION),
@@ -58,8 +56,8 @@ impl System {
         ];
         let aws = aws.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let env = Env::of(variables.chain(aws));
-        let origin = Database::new(&names).await;
-        let present = Present::new(origin.clone(), &env, String::new()).await;
+        let database = Database::new(&tables).await;
+        let present = Present::new(database.clone(), &env, String::new()).await;
 
         let account = json!({"username": USERNAME, "password": PASSWORD, "email": "mahindra@example.com"});
         present.ask("auth", Method::POST, "/register", &account).await;
@@ -84,7 +82,10 @@ impl System {
                 names.insert("$order", id(&order));
             }
         }
-        Self { tables, env, origin, claims, names, now: present }
+        let origin = Database::new(&tables).await;
+        origin.copy_from(&database, &tables).await;
+        let _preparation = database.take_calls();
+        Self { env, origin, claims, names, now: present }
     }
 
     /// What a service answers to a request with this body, in which [`names`](Self::names) stand for values.
@@ -92,29 +93,41 @@ impl System {
     /// # Panics
     /// When the answer breaks a promise: a 5xx, or an error that is not of the documented form.
     pub async fn send(&mut self, service: &str, method: Method, path: &str, content_type: &str, body: &[u8]) {
-        self.restore().await;
+        if self.now.since.elapsed() > Duration::from_mins(5) {
+            self.start_again().await;
+        }
         let path = self.path(path);
         let body = self.with_values(body);
         let request = call(method, &path)
             .token(&self.now.token)
-            .address("192.0.2.1")
+            .from("192.0.2.1")
             .header("content-type", content_type)
             .body(body);
         let answer = request.send(&self.now.routers[service]).await;
         assert!(!answer.status.is_server_error(), "{} {}", answer.status, answer.json);
+        self.restore().await;
     }
 
-    /// Sees to it that what an input wrote is not there for the next, and that the token is fresh.
+    /// Takes back what was written since the last time.
     async fn restore(&mut self) {
         let reads = ["GetItem", "BatchGetItem", "TransactGetItems", "Query", "Scan"];
         let calls = self.now.database.take_calls();
-        let wrote = calls.iter().any(|call| !reads.iter().any(|read| call.starts_with(read)));
-        if wrote || self.now.since.elapsed() > Duration::from_mins(5) {
-            let tables: Vec<_> = self.tables.iter().map(String::as_str).collect();
-            let database = self.origin.copy(&tables).await;
-            let _preparation = database.take_calls();
-            self.now = Present::new(database, &self.env, token(&self.claims)).await;
+        let calls = calls.iter().map(|call| call.split(' ').collect::<Vec<_>>());
+        let writes = calls.filter(|words| !reads.contains(&words[0]));
+        let touched: BTreeSet<_> = writes.flat_map(|words| words[1..].to_vec()).map(str::to_owned).collect();
+        let tables: Vec<_> = touched.iter().map(String::as_str).collect();
+        self.now.database.copy_from(&self.origin, &tables).await;
+        let _taken_back = self.now.database.take_calls();
+        if touched.contains("RevocationTable") {
+            // Of it every service has a copy in memory.
+            self.start_again().await;
         }
+    }
+
+    /// The services anew, over the same database, and a fresh token.
+    async fn start_again(&mut self) {
+        self.now = Present::new(self.now.database.clone(), &self.env, token(&self.claims)).await;
+        let _started = self.now.database.take_calls();
     }
 
     /// The route's path with what there is for each parameter.
@@ -162,7 +175,7 @@ impl Present {
 
     /// The answer to a request that must succeed.
     async fn ask(&self, service: &str, method: Method, path: &str, body: &Value) -> Value {
-        let request = call(method, path).token(&self.token).address("192.0.2.1").json(body);
+        let request = call(method, path).token(&self.token).from("192.0.2.1").json(body);
         let answer = request.send(&self.routers[service]).await;
         assert!(answer.status.is_success(), "{path}: {} {}", answer.status, answer.json);
         answer.json

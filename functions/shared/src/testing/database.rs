@@ -65,20 +65,23 @@ impl Database {
         database
     }
 
-    /// Another database that has these tables with the items that they have here, at most a megabyte in each.
+    /// Makes these tables what they are in `origin`; at most a megabyte in each.
     ///
     /// # Panics
     /// When a table is not there.
-    pub async fn copy(&self, tables: &[&str]) -> Self {
-        let copy = Self::new(tables).await;
+    pub async fn copy_from(&self, origin: &Self, tables: &[&str]) {
         for name in tables {
-            let scan = self.client.scan().table_name(self.table(name).name()).consistent_read(true);
-            for item in scan.send().await.expect("a scan").items.unwrap_or_default() {
-                let put = copy.client.put_item().table_name(copy.table(name).name()).set_item(Some(item));
-                put.send().await.expect("an item that was taken before");
+            let (here, there) = (self.table(name), origin.table(name));
+            for item in here.client().scan().table_name(here.name()).send().await.expect("a scan").items() {
+                let key = ["pk", "sk"].map(|name| (name.to_owned(), item[name].clone()));
+                let delete = here.client().delete_item().table_name(here.name());
+                delete.set_key(Some(key.into())).send().await.expect("a deleted item");
+            }
+            for item in there.client().scan().table_name(there.name()).send().await.expect("a scan").items() {
+                let put = here.client().put_item().table_name(here.name());
+                put.set_item(Some(item.clone())).send().await.expect("an item that was taken before");
             }
         }
-        copy
     }
 
     /// The table with this logical id.
