@@ -33,8 +33,8 @@ use user::store::UserStore;
 
 use passwords::Passwords;
 use routes::{
-    health, jwks, login, logout, logout_all, openid_configuration, refresh, register, session,
-    sessions as session_list,
+    health, jwks, login, logout, logout_all, openid_configuration, password_change, refresh, register,
+    session, sessions as session_list,
 };
 use signing::Signer;
 use store::AuthStore;
@@ -108,6 +108,7 @@ pub fn routes() -> Routes<State> {
         .post("/refresh", Access::Public, refresh::post)
         .post("/logout", Access::Caller, logout::post)
         .post("/logout/all", Access::Caller, logout_all::post)
+        .post("/password/change", Access::Caller, password_change::post)
         .get("/sessions", Access::Caller, session_list::get)
         .delete("/sessions/{id}", Access::Caller, session::delete)
         .get("/.well-known/jwks.json", Access::Public, jwks::get)

@@ -105,6 +105,7 @@ mod tests {
     use shared::aws::Aws;
     use shared::problem::Chain;
     use shared::testing::{Issuer, issuer};
+    use shared::token::Refused;
     use uuid::Uuid;
 
     use super::*;
@@ -179,6 +180,16 @@ mod tests {
             assert!(message.contains(expected) && message.contains(SIGNING), "{message}");
             assert!(!message.contains("nonsense") && !message.contains("BEGIN"), "{message}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_function_starts_without_the_revocations_and_then_lets_nobody_in() {
+        let fake = FakeAws::with_good_keys().await;
+        fake.refuse("Query RevocationTable");
+        let env = fake.env([]);
+        let state = State::new(&env, &Aws::new(&env).unwrap()).await.unwrap();
+        let token = issuer().token(Uuid::nil(), state.clock.now());
+        assert_eq!(state.verifier.verify(&token).await, Err(Refused::RevocationsUnknown));
     }
 
     #[tokio::test]

@@ -43,7 +43,7 @@ impl AuthStore {
 
     /// The tables that the service cannot work without, for readiness probes.
     pub fn tables(&self) -> Vec<Table> {
-        vec![self.table.clone(), self.outbox.clone(), self.revocations.table()]
+        vec![self.table.clone(), self.outbox.clone()]
     }
 
     /// An empty transaction.

@@ -275,11 +275,8 @@ async fn secrets_manager(
 ) -> Response {
     let body: Value = serde_json::from_str(&body).unwrap();
     let operation = headers["x-amz-target"].to_str().unwrap().replace("secretsmanager.", "");
-    if operation.ends_with(".Query") {
-        // The table of revocations, empty.
-        return json!({"Items": []}).to_string().into_response();
-    }
-    let name = body["SecretId"].as_str().unwrap().to_owned();
+    let operation = operation.replace("DynamoDB_20120810.", "");
+    let name = body["SecretId"].as_str().or(body["TableName"].as_str()).unwrap().to_owned();
     let mut inner = inner.lock().unwrap();
     let call = format!("{operation} {name}");
     inner.calls.push(call.clone());
@@ -287,6 +284,8 @@ async fn secrets_manager(
     let error = |kind: &str| (StatusCode::BAD_REQUEST, json!({"__type": kind, "Message": "no"}).to_string());
     let answer = match (operation.as_str(), inner.secrets.get(&name).cloned()) {
         _ if denied => error("AccessDeniedException"),
+        // The table of revocations, empty.
+        ("Query", _) => (StatusCode::OK, json!({"Items": []}).to_string()),
         (_, None) | ("GetSecretValue", Some(None)) => error("ResourceNotFoundException"),
         ("GetSecretValue", Some(Some(value))) => {
             (StatusCode::OK, json!({"Name": name, "SecretString": value}).to_string())

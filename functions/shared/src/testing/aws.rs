@@ -57,7 +57,8 @@ impl HttpConnector for Connector {
         if request.headers().get("x-amz-target") != Some("secretsmanager.GetSecretValue") {
             return self.database.call(request);
         }
-        let body: Value = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
+        let body: Value =
+            serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
         let secret = body["SecretId"].as_str().and_then(|name| self.secrets.get(name));
         let (status, answer) = match secret {
             Some(secret) => (200, json!({ "SecretString": secret.to_string() })),

@@ -11,7 +11,10 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::token::{Algorithm, Claims, KeySet, PublicKey, PublishedKey, TYPE, VerificationKeys, Verifier};
+use crate::testing::Database;
+use crate::token::{
+    Algorithm, Claims, KeySet, PublicKey, PublishedKey, RevocationLog, TYPE, VerificationKeys, Verifier,
+};
 
 /// The issuer of test tokens.
 pub const ISSUER: &str = "http://localhost:8000";
@@ -120,8 +123,20 @@ impl Issuer {
     /// # Panics
     /// When the generated key is not usable.
     pub fn verifier(&self, clock: &Clock) -> Arc<Verifier> {
-        let keys = KeySet::new(self.verification_keys()).expect("good keys");
-        Arc::new(Verifier::fixed(keys, clock.clone()))
+        Arc::new(self.fixed_verifier(clock))
+    }
+
+    /// The same, and it knows the revocations in `database`'s `RevocationTable`.
+    ///
+    /// # Panics
+    /// When the generated key is not usable.
+    pub fn verifier_with_revocations(&self, clock: &Clock, database: &Database) -> Arc<Verifier> {
+        let log = RevocationLog::new(database.table("RevocationTable"));
+        Arc::new(self.fixed_verifier(clock).with_revocations(log))
+    }
+
+    fn fixed_verifier(&self, clock: &Clock) -> Verifier {
+        Verifier::fixed(KeySet::new(self.verification_keys()).expect("good keys"), clock.clone())
     }
 
     /// The claims of a good token that begins at `now` and lasts 15 minutes.
