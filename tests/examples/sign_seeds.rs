@@ -11,7 +11,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
     let now: Timestamp = "2026-01-01T00:00:00Z".parse()?;
     let issuer = Issuer::generate();
-    fs::write(seeds.join("token.keys.json"), serde_json::to_string_pretty(&issuer.verification_keys())? + "\n")?;
+    fs::write(
+        seeds.join("token.keys.json"),
+        serde_json::to_string_pretty(&issuer.verification_keys())? + "\n",
+    )?;
     fs::remove_dir_all(seeds.join("token"))?;
     fs::create_dir(seeds.join("token"))?;
     let good = ("good", format!("Bearer {}", issuer.token(Uuid::from_u128(1), now)));

@@ -17,7 +17,8 @@ const KEYS: &str = include_str!("../seeds/token.keys.json");
 /// `Bearer` and the one good token, which begins in 2026 and is good for 15 minutes.
 const GOOD: &str = include_str!("../seeds/token/good");
 
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Builder::new_current_thread().build().expect("a runtime"));
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Builder::new_current_thread().build().expect("a runtime"));
 
 static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
     let keys = KeySet::parse(KEYS).expect("good keys");

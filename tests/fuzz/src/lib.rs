@@ -65,7 +65,8 @@ impl System {
         let login = present.ask("auth", Method::POST, "/login", &credentials).await;
         let claims = claims(&login);
         let present = Present { token: token(&claims), ..present };
-        let mut names = BTreeMap::from([("$username", USERNAME.to_owned()), ("$password", PASSWORD.to_owned())]);
+        let mut names =
+            BTreeMap::from([("$username", USERNAME.to_owned()), ("$password", PASSWORD.to_owned())]);
         if let Some(refresh_token) = login["refresh_token"].as_str() {
             names.insert("$refresh_token", refresh_token.to_owned());
         }
@@ -142,7 +143,8 @@ impl System {
 
     fn with_values(&self, body: &[u8]) -> Vec<u8> {
         let Ok(text) = str::from_utf8(body) else { return body.to_vec() };
-        let replaced = self.names.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value));
+        let replaced =
+            self.names.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value));
         replaced.into_bytes()
     }
 }
@@ -151,7 +153,8 @@ impl Present {
     /// The services as their `main` starts them.
     async fn new(database: Database, env: &Env, token: String) -> Self {
         let secret = |name| env.required(name).expect("set").to_owned();
-        let key = json!({"kid": issuer().public().kid, "alg": "RS256", "private_key": issuer().private_pem()});
+        let key =
+            json!({"kid": issuer().public().kid, "alg": "RS256", "private_key": issuer().private_pem()});
         let secrets = BTreeMap::from([
             (secret("SIGNING_KEY_SECRET"), json!({"current": key, "next": key})),
             (secret("VERIFICATION_KEYS_SECRET"), json!(issuer().verification_keys())),

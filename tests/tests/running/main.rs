@@ -6,6 +6,7 @@ mod bad_tokens;
 mod client;
 mod documented;
 mod events;
+mod interoperability;
 mod mail;
 mod parallel;
 mod sessions;

@@ -55,7 +55,9 @@ pub(crate) async fn assert_refused_soon(client: &Client, token: &str) {
         let refused = client.eventually("the token is refused", || async {
             (!takes(client, service, path, token).await).then_some(())
         });
-        timeout_at(deadline, refused).await.unwrap_or_else(|_| panic!("{service} takes the token after {REACH:?}"));
+        timeout_at(deadline, refused)
+            .await
+            .unwrap_or_else(|_| panic!("{service} takes the token after {REACH:?}"));
     }
 }
 
