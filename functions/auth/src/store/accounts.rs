@@ -101,6 +101,18 @@ impl AuthStore {
         })
     }
 
+    /// Notes that an address of the account was verified, in the transaction that does it; fails where the account is
+    /// gone, or another user's.
+    pub fn activate_write(&self, username: &Username, user_id: Uuid) -> Result<TransactWriteItem, DbError> {
+        self.table.update_write(&key(username), |update| {
+            update
+                .update_expression("SET activated = :yes")
+                .condition_expression("user_id = :user_id")
+                .expression_attribute_values(":yes", AttributeValue::Bool(true))
+                .expression_attribute_values(":user_id", AttributeValue::S(user_id.to_string()))
+        })
+    }
+
     /// Seeds a demo user: one that the demo login opens, and no password. Doing it again changes nothing, but takes away
     /// any role; a name that is somebody else's stays theirs. The profile is `user::store::UserStore::put_profile`'s.
     pub async fn put_demo_account(
@@ -117,6 +129,7 @@ impl AuthStore {
             demo: true,
             activated: true,
             session_changes: 0,
+            factor: None,
             created_at,
         };
         let item = to_item(&key(username), &account)?;
