@@ -36,6 +36,9 @@ use crate::db::{DbError, Item, Key, Table};
 /// How many partitions the table is spread over: each takes 1000 writes a second.
 const SHARDS: u8 = 8;
 
+/// Revocations per call, so that none comes near the time limit of a call, however many there are.
+const PAGE: i32 = 2000;
+
 /// Writes revocations, and reads them.
 #[derive(Debug, Clone)]
 pub struct RevocationLog {
@@ -110,6 +113,7 @@ async fn read_shard(table: Table, shard: String, from: String) -> Result<Vec<Ent
         .expression_attribute_values(":from", AttributeValue::S(from))
         .projection_expression("sk")
         .consistent_read(true)
+        .limit(PAGE)
         .into_paginator()
         .send();
     let mut entries = Vec::new();

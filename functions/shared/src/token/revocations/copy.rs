@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -9,7 +10,7 @@ use uuid::Uuid;
 use super::RevocationLog;
 use crate::clock::Clock;
 use crate::db::DbError;
-use crate::refreshed::{Refreshed, Schedule};
+use crate::refreshed::{PATIENCE, Refreshed, Schedule};
 use crate::token::Refused;
 
 const SCHEDULE: Schedule = Schedule {
@@ -17,6 +18,10 @@ const SCHEDULE: Schedule = Schedule {
     max_age: SignedDuration::from_secs(10),
     pause: SignedDuration::from_secs(5),
 };
+/// Beyond this age of the copy it is worth more to be right than to be quick, and a request waits for [`LONG_PATIENCE`].
+/// That is well below what a request may take in all.
+const PROMISED: SignedDuration = SignedDuration::from_secs(30);
+const LONG_PATIENCE: Duration = Duration::from_secs(6);
 /// The oldest copy that still serves, while no newer one can be had.
 const MAX_OUTAGE: SignedDuration = SignedDuration::from_mins(5);
 
@@ -54,12 +59,14 @@ impl Revocations {
 
     /// The copy, up to date, or at most [`MAX_OUTAGE`] old.
     pub(in crate::token) async fn current(&self) -> Result<Arc<Copy>, Refused> {
-        let copy = self.copy.get(|copy| self.read(copy)).await;
+        let patience = if self.is_within(PROMISED, &self.copy.current()) { PATIENCE } else { LONG_PATIENCE };
+        let copy = self.copy.get(patience, |copy| self.read(copy)).await;
+        if self.is_within(MAX_OUTAGE, &copy) { Ok(copy) } else { Err(Refused::RevocationsUnknown) }
+    }
+
+    fn is_within(&self, limit: SignedDuration, copy: &Copy) -> bool {
         let age = copy.read.map(|read| self.clock.now().duration_since(read));
-        match age {
-            Some(age) if (SignedDuration::ZERO..MAX_OUTAGE).contains(&age) => Ok(copy),
-            _ => Err(Refused::RevocationsUnknown),
-        }
+        age.is_some_and(|age| (SignedDuration::ZERO..limit).contains(&age))
     }
 
     /// The copy with what came since. The end of what it knows is read once more, because a revocation may appear later
