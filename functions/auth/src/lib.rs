@@ -2,10 +2,16 @@
 //! tokens; every other service verifies them by the keys that Auth publishes.
 
 pub mod bootstrap;
+mod clients;
+mod factors;
 pub mod keys;
+pub mod mailer;
+mod mails;
 pub mod model;
+pub mod operator;
 pub mod outbox;
 mod passwords;
+mod presented;
 mod routes;
 #[cfg_attr(not(test), expect(dead_code, reason = "the flows that log the other events are being built"))]
 mod security;
@@ -14,6 +20,7 @@ mod signing;
 pub mod store;
 mod throttle;
 mod tokens;
+mod unverified;
 
 #[cfg(test)]
 mod testing;
@@ -33,8 +40,9 @@ use user::store::UserStore;
 
 use passwords::Passwords;
 use routes::{
-    health, jwks, login, logout, logout_all, openid_configuration, password_change, refresh, register,
-    session, sessions as session_list,
+    email_verification, email_verify, health, introspect, jwks, login, logout, logout_all, metadata,
+    password_change, password_forgot, password_reset, refresh, register, revoke, session,
+    sessions as session_list, token, totp,
 };
 use signing::Signer;
 use store::AuthStore;
@@ -57,6 +65,7 @@ pub struct State {
     passwords: Passwords,
     throttle: Throttle,
     demo_login: bool,
+    require_verified_email: bool,
 }
 
 impl State {
@@ -64,6 +73,7 @@ impl State {
     /// that `SIGNING_KEY_SECRET` and `VERIFICATION_KEYS_SECRET` name.
     pub async fn new(env: &Env, aws: &Aws) -> Result<Self, Failure> {
         let demo_login = demo_login(env, aws)?;
+        let require_verified_email = switch(env, "REQUIRE_VERIFIED_EMAIL")?;
         let table = |name| Ok::<_, ConfigError>(Table::new(aws.dynamodb(), env.required(name)?));
         let revocations = RevocationLog::new(table("REVOCATION_TABLE")?);
         let accounts = AuthStore::new(table("AUTH_TABLE")?, table("AUTH_OUTBOX_TABLE")?, revocations);
@@ -82,21 +92,30 @@ impl State {
             passwords: Passwords::default(),
             throttle,
             demo_login,
+            require_verified_email,
         })
     }
 }
 
 /// Whether demo users may log in without a password: `DEMO_LOGIN`, and only where no AWS is in reach.
 fn demo_login(env: &Env, aws: &Aws) -> Result<bool, ConfigError> {
-    let invalid =
-        |reason: &str| ConfigError::Invalid { name: "DEMO_LOGIN".to_owned(), reason: reason.to_owned() };
-    match env.optional("DEMO_LOGIN") {
+    let enabled = switch(env, "DEMO_LOGIN")?;
+    if enabled && !aws.endpoint_is_loopback() {
+        let reason = "`enabled` is for the local run, whose AWS endpoint is on loopback; this one is not";
+        return Err(ConfigError::Invalid { name: "DEMO_LOGIN".to_owned(), reason: reason.to_owned() });
+    }
+    Ok(enabled)
+}
+
+/// A variable that is `enabled` or `disabled`; absent, it is the latter.
+fn switch(env: &Env, name: &str) -> Result<bool, ConfigError> {
+    match env.optional(name) {
         None | Some("disabled") => Ok(false),
-        Some("enabled") if aws.endpoint_is_loopback() => Ok(true),
-        Some("enabled") => {
-            Err(invalid("`enabled` is for the local run, whose AWS endpoint is on loopback; this one is not"))
-        }
-        Some(_) => Err(invalid("it must be `enabled` or `disabled`")),
+        Some("enabled") => Ok(true),
+        Some(_) => Err(ConfigError::Invalid {
+            name: name.to_owned(),
+            reason: "it must be `enabled` or `disabled`".to_owned(),
+        }),
     }
 }
 
@@ -111,8 +130,20 @@ pub fn routes() -> Routes<State> {
         .post("/password/change", Access::Caller, password_change::post)
         .get("/sessions", Access::Caller, session_list::get)
         .delete("/sessions/{id}", Access::Caller, session::delete)
+        .post("/password/forgot", Access::Public, password_forgot::post)
+        .post("/password/reset", Access::Public, password_reset::post)
+        .post("/email/verification", Access::Caller, email_verification::post)
+        .post("/email/verify", Access::Public, email_verify::post)
+        .post("/totp", Access::Caller, totp::post)
+        .post("/totp/confirm", Access::Caller, totp::confirm::post)
+        .post("/totp/recovery-codes", Access::Caller, totp::recovery_codes::post)
+        .post("/totp/disable", Access::Caller, totp::disable::post)
         .get("/.well-known/jwks.json", Access::Public, jwks::get)
-        .get("/.well-known/openid-configuration", Access::Public, openid_configuration::get)
+        .post("/token", Access::Public, token::post)
+        .post("/revoke", Access::Public, revoke::post)
+        .post("/introspect", Access::Public, introspect::post)
+        .get("/.well-known/openid-configuration", Access::Public, metadata::get)
+        .get("/.well-known/oauth-authorization-server", Access::Public, metadata::get)
         .get("/health", Access::Public, health::get)
 }
 

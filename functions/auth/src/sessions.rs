@@ -10,6 +10,7 @@
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use jiff::Timestamp;
+use shared::clock::Clock;
 use shared::db::{Cancelled, DbError, Transaction, TransactionError};
 use shared::problem::Problem;
 use user::model::Username;
@@ -19,6 +20,7 @@ use crate::State as App;
 use crate::model::Account;
 use crate::model::session::{NewSecrets, Presented, RefreshToken, Session};
 use crate::security::Event;
+use crate::store::AuthStore;
 use crate::tokens::{self, CLIENT, Tokens};
 
 /// A login beyond so many sessions ends the least recently used ones.
@@ -60,13 +62,14 @@ pub(crate) enum EndAllError<E> {
 }
 
 /// Starts a session for the account that was read and verified as `verified`, and writes what that changed in it (`after`;
-/// a one-time code is used up, for one). Where the account is not as it was read in what `after` changes, or has another
-/// password, it is [`StartError::Changed`] and nothing happened.
+/// a one-time code is used up, for one), and the `writes` that belong to it. Where the account is not as it was read in what
+/// `after` changes, or has another password or second factor, it is [`StartError::Changed`] and nothing happened.
 pub(crate) async fn start(
     app: &App,
     verified: &Account,
     after: &Account,
     device: Option<String>,
+    writes: Vec<TransactWriteItem>,
 ) -> Result<Tokens, StartError> {
     let now = app.clock.now();
     let secrets =
@@ -81,10 +84,14 @@ pub(crate) async fn start(
     let surplus = &surplus[surplus.len().saturating_sub(PER_TRANSACTION)..];
 
     let mut transaction = app.accounts.transaction();
-    let unchanged = ["user_id", "password_hash", "demo"];
+    // The roles too: they are in the token, and whoever takes one ends the sessions that have it.
+    let unchanged = ["user_id", "password_hash", "demo", "roles", "factor"];
     let account = transaction.add(app.accounts.change_write(verified, after, &unchanged, true)?);
     transaction.add(app.accounts.start_write(&session)?);
-    add_ends(app, &mut transaction, surplus, now)?;
+    for write in writes {
+        transaction.add(write);
+    }
+    add_ends(&app.accounts, &mut transaction, surplus, now)?;
     match transaction.run().await {
         Ok(()) => {}
         Err(TransactionError::Cancelled(cancelled)) if cancelled.failed(account) => {
@@ -110,7 +117,9 @@ pub(crate) async fn refresh(app: &App, presented: &str, client_id: &str) -> Resu
         };
         let now = app.clock.now();
         let Some(session) = app.accounts.session(token.user_id, token.session_id).await? else {
-            return refused("unknown_session");
+            // Ids that belong to nobody are what somebody typed.
+            Event::RefreshRefused.entry().because("unknown_session").log();
+            return Err(RefreshError::Invalid);
         };
         let presented = session.classify(&token, now);
         if presented == Presented::Foreign {
@@ -133,12 +142,11 @@ pub(crate) async fn refresh(app: &App, presented: &str, client_id: &str) -> Resu
         else {
             return refused("unknown_account");
         };
-        let (rotated, successor) = match presented {
-            Presented::Previous => (None, session.repeat(&token)),
-            _ => {
-                let (rotated, successor) = session.rotate(&token, app.ids.bytes(), now);
-                (Some(rotated), Some(successor))
-            }
+        let (rotated, successor) = if presented == Presented::Previous {
+            (None, session.repeat(&token))
+        } else {
+            let (rotated, successor) = session.rotate(&token, app.ids.bytes(), now);
+            (Some(rotated), Some(successor))
         };
         let Some(successor) = successor else { return refused("no_successor") };
         // Signed before the rotation is written: were it to fail afterwards, the old token would be used up for nothing.
@@ -202,33 +210,45 @@ pub(crate) async fn end_all<E>(
     app: &App,
     username: &Username,
     keep: Option<Uuid>,
+    change: impl FnMut(&mut Account) -> Result<Vec<TransactWriteItem>, E>,
+    reason: &'static str,
+) -> Result<Account, EndAllError<E>> {
+    end_all_in(&app.accounts, &app.clock, username, keep, change, reason).await
+}
+
+/// [`end_all`] for whoever has the tables and no keys.
+pub(crate) async fn end_all_in<E>(
+    accounts: &AuthStore,
+    clock: &Clock,
+    username: &Username,
+    keep: Option<Uuid>,
     mut change: impl FnMut(&mut Account) -> Result<Vec<TransactWriteItem>, E>,
     reason: &'static str,
 ) -> Result<Account, EndAllError<E>> {
     for _ in 0..ATTEMPTS {
         // In this order: what starts after the account was read, it counts.
-        let Some(before) = app.accounts.account(username).await? else { return Err(EndAllError::Unknown) };
-        let mut sessions = app.accounts.sessions(before.user_id).await?;
+        let Some(before) = accounts.account(username).await? else { return Err(EndAllError::Unknown) };
+        let mut sessions = accounts.sessions(before.user_id).await?;
         sessions.retain(|session| Some(session.session_id) != keep);
         let mut after = before.clone();
         let writes = change(&mut after).map_err(EndAllError::Refused)?;
         after.session_changes += 1;
 
-        let now = app.clock.now();
+        let now = clock.now();
         let surplus = sessions.split_off(sessions.len().min(PER_TRANSACTION));
         for chunk in surplus.rchunks(PER_TRANSACTION) {
-            let mut transaction = app.accounts.transaction();
-            add_ends(app, &mut transaction, chunk, now)?;
+            let mut transaction = accounts.transaction();
+            add_ends(accounts, &mut transaction, chunk, now)?;
             transaction.run().await?;
             log_ends(chunk, reason);
         }
 
-        let mut transaction = app.accounts.transaction();
+        let mut transaction = accounts.transaction();
         for write in writes {
             transaction.add(write);
         }
-        let account = transaction.add(app.accounts.change_write(&before, &after, &["user_id"], false)?);
-        add_ends(app, &mut transaction, &sessions, now)?;
+        let account = transaction.add(accounts.change_write(&before, &after, &["user_id"], false)?);
+        add_ends(accounts, &mut transaction, &sessions, now)?;
         match transaction.run().await {
             Ok(()) => {
                 log_ends(&sessions, reason);
@@ -244,13 +264,13 @@ pub(crate) async fn end_all<E>(
 }
 
 fn add_ends(
-    app: &App,
+    accounts: &AuthStore,
     transaction: &mut Transaction,
     sessions: &[Session],
     now: Timestamp,
 ) -> Result<(), DbError> {
     for session in sessions {
-        for write in app.accounts.end_writes((session.user_id, session.session_id), now, false)? {
+        for write in accounts.end_writes((session.user_id, session.session_id), now, false)? {
             transaction.add(write);
         }
     }
@@ -343,6 +363,7 @@ mod tests {
             demo: false,
             activated: true,
             session_changes: 0,
+            factor: None,
             created_at: app.clock.now(),
         };
         let mut transaction = app.accounts.transaction();
@@ -364,19 +385,27 @@ mod tests {
         app.database.items::<Value>("RevocationTable").await.len()
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "a change may say no")]
     fn nothing(_: &mut Account) -> Result<Vec<TransactWriteItem>, Problem> {
         Ok(Vec::new())
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "a change may say no")]
     fn new_password(account: &mut Account) -> Result<Vec<TransactWriteItem>, Problem> {
         account.password_hash = Some(PasswordHash("$argon2id$another".to_owned()));
         Ok(Vec::new())
     }
 
-    async fn head_start(steps: u32) {
+    /// How many steps one of two acts waits, and the other one: every call of the table is a step.
+    fn head_starts() -> impl Iterator<Item = (u32, u32)> {
+        (0..8).flat_map(|steps| [(steps, 0), (0, steps)])
+    }
+
+    async fn after<T>(steps: u32, act: impl Future<Output = T>) -> T {
         for _ in 0..steps {
             yield_now().await;
         }
+        act.await
     }
 
     #[tokio::test]
@@ -427,37 +456,33 @@ mod tests {
     /// Of a login and a change of its password, whichever comes second sees the first.
     #[tokio::test]
     async fn no_session_that_an_old_password_opened_survives_a_new_one() {
-        for steps in 0..16 {
+        let alice = alice();
+        for (one, two) in head_starts() {
             let app = with_account().await;
             let verified = account(&app).await;
-            let login = start(&app.state, &verified, &verified, None);
-            let change = async {
-                head_start(steps).await;
-                end_all(&app.state, &alice(), None, new_password, "password_changed").await.unwrap()
-            };
-            let (login, _) = tokio::join!(login, change);
-            assert!(matches!(login, Ok(_) | Err(StartError::Changed)));
-            assert_eq!(live(&app).await, [] as [Uuid; 0], "{steps}");
-            assert_eq!(revocations(&app).await, usize::from(login.is_ok()), "{steps}");
+            let login = start(&app.state, &verified, &verified, None, Vec::new());
+            let change = end_all(&app.state, &alice, None, new_password, "password_changed");
+            let (login, changed) = tokio::join!(biased; after(one, login), after(two, change));
+            assert!(changed.is_ok() && matches!(login, Ok(_) | Err(StartError::Changed)));
+            assert_eq!(live(&app).await, [] as [Uuid; 0], "{one} {two}");
+            assert_eq!(revocations(&app).await, usize::from(login.is_ok()), "{one} {two}");
         }
     }
 
     #[tokio::test]
     async fn a_login_is_ended_by_a_logout_everywhere_that_comes_after_it() {
-        for steps in 0..16 {
+        let alice = alice();
+        for (one, two) in head_starts() {
             let app = with_account().await;
             let verified = account(&app).await;
-            start(&app.state, &verified, &verified, None).await.unwrap();
-            let login = start(&app.state, &verified, &verified, None);
-            let logout = async {
-                head_start(steps).await;
-                end_all(&app.state, &alice(), None, nothing, "logout_all").await.unwrap()
-            };
-            let (login, after) = tokio::join!(login, logout);
+            start(&app.state, &verified, &verified, None, Vec::new()).await.unwrap();
+            let login = start(&app.state, &verified, &verified, None, Vec::new());
+            let logout = end_all(&app.state, &alice, None, nothing, "logout_all");
+            let (login, logout) = tokio::join!(biased; after(one, login), after(two, logout));
             assert!(login.is_ok());
             // The third change where the login came first, or else the second.
-            let login_came_first = after.session_changes == 3;
-            assert_eq!(live(&app).await.len(), usize::from(!login_came_first), "{steps}");
+            let login_came_first = logout.unwrap().session_changes == 3;
+            assert_eq!(live(&app).await.len(), usize::from(!login_came_first), "{one} {two}");
             assert_eq!(account(&app).await.session_changes, 3);
         }
     }
@@ -468,7 +493,7 @@ mod tests {
         app.register("alice").await;
         let verified = account(&app).await;
         end_all(&app.state, &alice(), None, new_password, "password_changed").await.unwrap();
-        let stale = start(&app.state, &verified, &verified, None).await;
+        let stale = start(&app.state, &verified, &verified, None, Vec::new()).await;
         assert!(matches!(stale, Err(StartError::Changed)));
         assert_eq!(live(&app).await.len(), 0);
     }
@@ -492,15 +517,32 @@ mod tests {
         assert_eq!((live(&app).await, account(&app).await.session_changes), (vec![sid], 1));
     }
 
+    /// More sessions of the account, each newer than what is there.
+    async fn fill(app: &App, number: usize) {
+        let account = account(app).await;
+        for _ in 0..number {
+            app.clock.advance(SignedDuration::from_secs(1));
+            let now = app.clock.now();
+            let secrets =
+                NewSecrets { session_id: app.state.ids.uuid(now), family: [0; 16], secret: [0; 32] };
+            let owner = (account.user_id, account.username.clone());
+            let (session, _) = Session::start(owner, CLIENT, None, now, secrets);
+            let mut transaction = app.accounts.transaction();
+            transaction.add(app.accounts.start_write(&session).unwrap());
+            transaction.run().await.unwrap();
+        }
+    }
+
     #[tokio::test]
     async fn beyond_the_limit_a_login_ends_the_least_recently_used_session() {
         let app = App::with_demo_login().await;
         app.seed_demo("alice", &[]).await;
         let mut logins = Vec::new();
-        for _ in 0..MAX_SESSIONS {
+        for _ in 0..3 {
             app.clock.advance(SignedDuration::from_secs(1));
             logins.push(app.log_in_demo("alice").await);
         }
+        fill(&app, MAX_SESSIONS - 3).await;
         assert_eq!((live(&app).await.len(), revocations(&app).await), (MAX_SESSIONS, 0));
         // The oldest is used, so that the second oldest is the least recently used.
         let refresh = |login: &LoggedIn| {

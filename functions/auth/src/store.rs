@@ -5,7 +5,10 @@
 //! | item | pk | sk |
 //! |---|---|---|
 //! | account | `ACCOUNT#<user name, lower case>` | `ACCOUNT` |
+//! | OAuth client | `CLIENTS` | `CLIENT#<client id>` |
 //! | session | `USER#<user id>` | `SESSION#<session id>` |
+//! | password reset | `RESET#<SHA-256 of the token, base64url>` | `RESET` |
+//! | e-mail verification | `VERIFICATION#<SHA-256 of the token, base64url>` | `VERIFICATION` |
 //! | throttle bucket | `BUCKET#<kind>#<SHA-256 of whose it is, base64url>` | `BUCKET` |
 //!
 //! An account's key is what makes user names unique, whatever their case.
@@ -18,6 +21,8 @@
 
 mod accounts;
 mod buckets;
+mod clients;
+mod one_time;
 mod outbox;
 mod sessions;
 
@@ -26,6 +31,7 @@ use shared::token::RevocationLog;
 
 pub use accounts::{DemoAccountError, GrantError};
 pub(crate) use buckets::Take;
+pub use clients::{Client, CreateClientError};
 
 /// The only way to Auth's tables.
 #[derive(Debug, Clone)]

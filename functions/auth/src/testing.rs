@@ -1,6 +1,8 @@
 //! The service over an embedded database, and a Secrets Manager of one test's own.
 
+pub(crate) mod authenticator;
 pub(crate) mod log;
+pub(crate) mod mailbox;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -27,6 +29,7 @@ use uuid::Uuid;
 
 use crate::State;
 use crate::model::Account;
+use crate::operator::{Command, Operator};
 use crate::passwords::Passwords;
 use crate::signing::Signer;
 use crate::store::AuthStore;
@@ -74,15 +77,20 @@ pub(crate) struct App {
 impl App {
     /// Without the demo login.
     pub(crate) async fn new() -> Self {
-        Self::start(false).await
+        Self::start(false, false).await
     }
 
     /// With the demo login.
     pub(crate) async fn with_demo_login() -> Self {
-        Self::start(true).await
+        Self::start(true, false).await
     }
 
-    async fn start(demo_login: bool) -> Self {
+    /// Logging in only users who verified an address.
+    pub(crate) async fn requiring_verified_email() -> Self {
+        Self::start(false, true).await
+    }
+
+    async fn start(demo_login: bool, require_verified_email: bool) -> Self {
         let clock = Clock::fixed("2026-01-01T00:00:00Z".parse().unwrap());
         let database = Database::new(&["AuthTable", "AuthOutboxTable", "RevocationTable", "UserTable"]).await;
         let revocations = RevocationLog::new(database.table("RevocationTable"));
@@ -104,6 +112,7 @@ impl App {
             passwords: passwords.clone(),
             throttle: Throttle::new(accounts.clone(), clock.clone()),
             demo_login,
+            require_verified_email,
         };
         let service = Service { verifier: Arc::clone(&verifier), tables: accounts.tables() };
         let router = crate::router(state.clone(), service);
@@ -114,6 +123,22 @@ impl App {
         call(Method::POST, path).json(body).send(&self.router).await
     }
 
+    pub(crate) async fn form(&self, path: &str, parameters: &[(&str, &str)]) -> Answer {
+        call(Method::POST, path).form(parameters).send(&self.router).await
+    }
+
+    /// What carries out operators' commands on the same tables.
+    pub(crate) fn operator(&self) -> Operator {
+        Operator::over(self.accounts.clone(), self.clock.clone(), Generator::system())
+    }
+
+    /// Makes an OAuth client; its secret.
+    pub(crate) async fn client(&self, client_id: &str) -> String {
+        let command = Command::CreateClient { client_id: client_id.to_owned().try_into().unwrap() };
+        let created = self.operator().run(command).await.unwrap();
+        created["client_secret"].as_str().unwrap().to_owned()
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         call(Method::GET, path).send(&self.router).await
     }
@@ -122,6 +147,12 @@ impl App {
     pub(crate) async fn register(&self, username: &str) {
         let body = json!({"username": username, "password": PASSWORD, "email": "someone@example.com"});
         let _registered = self.post("/register", &body).await.expect(StatusCode::CREATED);
+    }
+
+    /// The id of a user.
+    pub(crate) async fn user_id(&self, username: &str) -> Uuid {
+        let name = username.to_owned().try_into().unwrap();
+        self.accounts.account(&name).await.unwrap().expect("an account").user_id
     }
 
     /// Logs in whom [`register`](Self::register) registered.

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
-use local::guard;
 use local::system::{self, Options, Scope, System};
 use local::workspace::Workspace;
+use local::{guard, operator};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs the whole system on this machine until Ctrl-C: AWS emulator, tables, keys, demo data and all functions.
@@ -45,6 +45,11 @@ enum Subcommands {
         /// The user's name.
         username: String,
     },
+    /// Carries out a command of the function `auth-operator` on the running system.
+    Operator {
+        /// Such as '{"command":"create_client","client_id":"warehouse"}'; functions/auth/README.md lists them.
+        command: String,
+    },
     /// Stands between this program and one that it starts; see guard.rs.
     #[command(name = guard::SUBCOMMAND, hide = true)]
     Guard {
@@ -74,9 +79,15 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             guard::run(&program, &arguments).await.map(ExitCode::from)
         }
         Some(Subcommands::Admin { username }) => {
-            let workspace = Workspace::find()?;
-            system::grant_admin(&workspace, &username).await?;
+            let environment = system::documented_environment(&Workspace::find()?)?;
+            operator::grant_admin(&environment, &username).await?;
             println!("{username} is an admin from the next login on");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Subcommands::Operator { command }) => {
+            let command = serde_json::from_str(&command).context("this is no command")?;
+            let environment = system::documented_environment(&Workspace::find()?)?;
+            println!("{:#}", operator::operate(&environment, command).await?);
             Ok(ExitCode::SUCCESS)
         }
         command => {
