@@ -205,7 +205,8 @@ pub(crate) async fn end(
 /// the act, at most 15. It may say no, and is asked again where something happened in between. `reason` is for the log.
 ///
 /// A user may have more sessions than one transaction can end ([`PER_TRANSACTION`]). Then the least recently used ones are
-/// ended by transactions before it: whoever dies in between has ended some of what was to be ended, and changed nothing.
+/// ended by transactions before it: whoever dies in between has ended some of what was to be ended, and changed nothing. So
+/// has a change whose own writes fail; whether they can succeed is to be looked at before.
 pub(crate) async fn end_all<E>(
     app: &App,
     username: &Username,

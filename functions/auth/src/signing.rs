@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use shared::clock::Clock;
 use shared::config::{ConfigError, Env};
 use shared::problem::Problem;
-use shared::refreshed::{Refreshed, Schedule};
+use shared::refreshed::{PATIENCE, Refreshed, Schedule};
 use shared::token::{Claims, KeySet, Verifier};
 
 use crate::keys::{InvalidSigningKey, SigningFailed, SigningKey, SigningSecret};
@@ -61,7 +61,7 @@ impl Signer {
 
     /// The claims as a signed token.
     pub(crate) async fn sign(&self, claims: &Claims) -> Result<String, SigningFailed> {
-        self.key.get(|_| self.source.read(&self.verifier)).await.sign(claims)
+        self.key.get(PATIENCE, |_| self.source.read(&self.verifier)).await.sign(claims)
     }
 }
 
