@@ -70,7 +70,8 @@ async fn each_event_of_an_order_reaches_its_customer_once() {
             (kinds(&client, &user).await == expected).then_some(())
         })
         .await;
-    assert_eq!(sent(&client, "ses/messages", "messages", &user.email).await, 6);
+    // Six about orders, and the one that verifies the address.
+    assert_eq!(sent(&client, "ses/messages", "messages", &user.email).await, 7);
     assert_eq!(sent(&client, "sns/sms-messages", "sms_messages", &user.phone).await, 1);
 }
 
