@@ -34,24 +34,23 @@ impl Driver {
     }
 
     /// Calls `route`, whose path has no parameters; the answer must have this status.
-    #[expect(clippy::needless_pass_by_value, reason = "bodies are written where they are sent")]
-    async fn post(&mut self, route: &str, token: &str, body: Value, status: StatusCode) -> Answer {
-        let mut call = call(Method::POST, route).json(&body);
+    async fn post(&mut self, route: &str, token: &str, body: &Value, status: StatusCode) -> Answer {
+        let mut call = call(Method::POST, route).json(body);
         if !token.is_empty() {
             call = call.token(token);
         }
         let answer = call.send(&self.app.router).await.expect(status);
-        self.remember(Method::POST, route, &answer);
+        self.remember(&Method::POST, route, &answer);
         answer
     }
 
     async fn form(&mut self, route: &str, parameters: &[(&str, &str)], status: StatusCode) {
         let answer = self.app.form(route, parameters).await;
         assert_eq!(answer.status, status, "{}", answer.json);
-        self.remember(Method::POST, route, &answer);
+        self.remember(&Method::POST, route, &answer);
     }
 
-    fn remember(&mut self, method: Method, route: &str, answer: &Answer) {
+    fn remember(&mut self, method: &Method, route: &str, answer: &Answer) {
         self.driven.insert(format!("{method} {route}"));
         for member in ["access_token", "refresh_token", "secret", "otpauth_uri"] {
             self.secrets.extend(answer.json[member].as_str().map(str::to_owned));
@@ -62,7 +61,7 @@ impl Driver {
     }
 
     /// Logs in; access token and refresh token.
-    async fn log_in(&mut self, body: Value) -> (String, String) {
+    async fn log_in(&mut self, body: &Value) -> (String, String) {
         let answer = self.post("/login", "", body, StatusCode::OK).await;
         let member = |name: &str| answer.json[name].as_str().unwrap().to_owned();
         (member("access_token"), member("refresh_token"))
@@ -111,47 +110,47 @@ async fn everything_that_succeeds(driver: &mut Driver) {
     const OK: StatusCode = StatusCode::OK;
     const NO_CONTENT: StatusCode = StatusCode::NO_CONTENT;
     let register = json!({"username": USERNAME, "password": PASSWORD, "email": EMAIL, "phone": PHONE});
-    driver.post("/register", "", register, StatusCode::CREATED).await;
+    driver.post("/register", "", &register, StatusCode::CREATED).await;
     let login = json!({"username": USERNAME, "password": PASSWORD});
-    let (access, refresh) = driver.log_in(login.clone()).await;
+    let (access, refresh) = driver.log_in(&login).await;
 
     // Mails with tokens.
-    driver.post("/email/verification", &access, json!({}), StatusCode::ACCEPTED).await;
+    driver.post("/email/verification", &access, &json!({}), StatusCode::ACCEPTED).await;
     let mailbox = Mailbox::of(&driver.app);
     mailbox.deliver(&driver.app).await;
     let token = driver.secret(mailbox.tokens(EMAIL).pop().unwrap());
-    driver.post("/email/verify", "", json!({"token": token}), NO_CONTENT).await;
-    driver.post("/password/forgot", "", json!({"email": EMAIL}), StatusCode::ACCEPTED).await;
+    driver.post("/email/verify", "", &json!({"token": token}), NO_CONTENT).await;
+    driver.post("/password/forgot", "", &json!({"email": EMAIL}), StatusCode::ACCEPTED).await;
     let mailbox = Mailbox::of(&driver.app);
     mailbox.deliver(&driver.app).await;
     let token = driver.secret(mailbox.tokens(EMAIL).pop().unwrap());
     let reset = json!({"token": token, "new_password": NEW_PASSWORD});
-    driver.post("/password/reset", "", reset, NO_CONTENT).await;
-    driver.post("/refresh", "", json!({"refresh_token": refresh}), StatusCode::UNAUTHORIZED).await;
+    driver.post("/password/reset", "", &reset, NO_CONTENT).await;
+    driver.post("/refresh", "", &json!({"refresh_token": refresh}), StatusCode::UNAUTHORIZED).await;
 
     // Sessions.
     let login = json!({"username": USERNAME, "password": NEW_PASSWORD});
-    let (access, refresh) = driver.log_in(login.clone()).await;
-    driver.post("/refresh", "", json!({"refresh_token": refresh}), OK).await;
-    driver.post("/refresh", "", json!({"refresh_token": refresh}), OK).await;
+    let (access, refresh) = driver.log_in(&login).await;
+    driver.post("/refresh", "", &json!({"refresh_token": refresh}), OK).await;
+    driver.post("/refresh", "", &json!({"refresh_token": refresh}), OK).await;
     let change = json!({"current_password": NEW_PASSWORD, "new_password": NEWER_PASSWORD});
-    driver.post("/password/change", &access, change, NO_CONTENT).await;
+    driver.post("/password/change", &access, &change, NO_CONTENT).await;
     let login = json!({"username": USERNAME, "password": NEWER_PASSWORD});
-    let (other, _) = driver.log_in(login.clone()).await;
+    let (other, _) = driver.log_in(&login).await;
     let answer = driver.app.send(Method::GET, "/sessions", &access).await.expect(OK);
-    driver.remember(Method::GET, "/sessions", &answer);
+    driver.remember(&Method::GET, "/sessions", &answer);
     let other = driver.app.verifier.verify(&other).await.unwrap().sid;
     let answer = driver.app.send(Method::DELETE, &format!("/sessions/{other}"), &access).await;
-    driver.remember(Method::DELETE, "/sessions/{id}", &answer.expect(NO_CONTENT));
-    let (leaving, _) = driver.log_in(login.clone()).await;
-    driver.post("/logout", &leaving, json!({}), NO_CONTENT).await;
+    driver.remember(&Method::DELETE, "/sessions/{id}", &answer.expect(NO_CONTENT));
+    let (leaving, _) = driver.log_in(&login).await;
+    driver.post("/logout", &leaving, &json!({}), NO_CONTENT).await;
 
     // The second factor.
     let password = json!({"password": NEWER_PASSWORD});
-    let answer = driver.post("/totp", &access, password.clone(), OK).await;
+    let answer = driver.post("/totp", &access, &password, OK).await;
     let app = Authenticator::read(&driver.app, &answer);
     let code = driver.secret(app.code());
-    let answer = driver.post("/totp/confirm", &access, json!({"code": code}), OK).await;
+    let answer = driver.post("/totp/confirm", &access, &json!({"code": code}), OK).await;
     let recovery_code = recovery_codes(&answer).remove(0);
     let mut with_code = |field: &str, code: String| {
         let mut body = password.clone();
@@ -160,14 +159,14 @@ async fn everything_that_succeeds(driver: &mut Driver) {
     };
     let (replace, refused) = (with_code("code", app.next_code()), with_code("code", app.wrong_code()));
     let disable = with_code("recovery_code", recovery_code.clone());
-    driver.post("/totp/recovery-codes", &access, replace, OK).await;
-    driver.post("/totp/disable", &access, disable, StatusCode::FORBIDDEN).await;
-    driver.post("/totp/disable", &access, refused, StatusCode::FORBIDDEN).await;
+    driver.post("/totp/recovery-codes", &access, &replace, OK).await;
+    driver.post("/totp/disable", &access, &disable, StatusCode::FORBIDDEN).await;
+    driver.post("/totp/disable", &access, &refused, StatusCode::FORBIDDEN).await;
     let mut with_otp = login.clone();
     with_otp["otp"] = driver.secret(app.next_code()).into();
-    let (_, fresh) = driver.log_in(with_otp.clone()).await;
-    driver.post("/login", "", with_otp, StatusCode::UNAUTHORIZED).await;
-    driver.post("/login", "", login, StatusCode::UNAUTHORIZED).await;
+    let (_, fresh) = driver.log_in(&with_otp).await;
+    driver.post("/login", "", &with_otp, StatusCode::UNAUTHORIZED).await;
+    driver.post("/login", "", &login, StatusCode::UNAUTHORIZED).await;
 
     // OAuth clients.
     let client_secret = driver.app.client("warehouse").await;
@@ -186,9 +185,9 @@ async fn everything_that_succeeds(driver: &mut Driver) {
         .await;
     driver.form("/revoke", &[("token", fresh.as_str()), ours], OK).await;
 
-    driver.post("/logout/all", &access, json!({}), NO_CONTENT).await;
+    driver.post("/logout/all", &access, &json!({}), NO_CONTENT).await;
     let wrong = json!({"username": USERNAME, "password": WRONG_PASSWORD});
-    driver.post("/login", "", wrong, StatusCode::UNAUTHORIZED).await;
+    driver.post("/login", "", &wrong, StatusCode::UNAUTHORIZED).await;
     for path in [
         "/.well-known/jwks.json",
         "/.well-known/openid-configuration",
@@ -196,7 +195,7 @@ async fn everything_that_succeeds(driver: &mut Driver) {
         "/health",
     ] {
         let answer = driver.app.get(path).await.expect(OK);
-        driver.remember(Method::GET, path, &answer);
+        driver.remember(&Method::GET, path, &answer);
     }
 }
 
