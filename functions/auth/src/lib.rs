@@ -6,7 +6,10 @@ pub mod keys;
 pub mod model;
 pub mod outbox;
 mod passwords;
+mod published;
+pub mod rotation;
 mod routes;
+mod secrets;
 #[cfg_attr(not(test), expect(dead_code, reason = "the flows that log the other events are being built"))]
 mod security;
 mod signing;

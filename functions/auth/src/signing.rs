@@ -14,7 +14,8 @@ use tokio::time::timeout;
 use crate::keys::{InvalidSigningKey, SigningFailed, SigningKey, SigningSecret};
 
 /// The key is read again when it is older.
-const MAX_AGE: SignedDuration = SignedDuration::from_mins(5);
+pub(crate) const MAX_AGE: SignedDuration = SignedDuration::from_mins(5);
+pub(crate) const LIFETIME: SignedDuration = SignedDuration::from_mins(15);
 /// A login does not wait longer than this for a key that it can do without.
 const PATIENCE: Duration = Duration::from_secs(2);
 

@@ -171,9 +171,6 @@ impl Verifier {
             return Err(Refused::Malformed);
         }
         let token = Token::parse(token)?;
-        if !is_access_token(&token.header.typ) {
-            return Err(Refused::Type);
-        }
         let keys = self.keys_with(&token.header.kid).await;
         verify_with(&keys, &token, self.clock.now())
     }
@@ -212,6 +209,13 @@ async fn read(client: &Client, secret: &str) -> Result<KeySet, LoadError> {
         .map_err(|source| LoadError::Content { name: secret.to_owned(), source })
 }
 
+impl KeySet {
+    /// The claims of an access token that is valid by these keys. Whether its session was revoked is another question.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, Refused> {
+        verify_with(self, &Token::parse(token)?, now)
+    }
+}
+
 /// The token of `Bearer <token>` (RFC 6750 §2.1; the scheme in any case, RFC 9110 §11.1).
 fn bearer(header: &HeaderValue) -> Result<&str, Refused> {
     let (scheme, token) =
@@ -234,7 +238,10 @@ impl<'a> Token<'a> {
         // A dot too many is no base64url and refused as such.
         let (header, payload) = message.split_once('.').ok_or(Refused::Malformed)?;
         let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| Refused::Malformed)?;
-        let header = json::strict_object(&header).map_err(|_| Refused::Malformed)?;
+        let header: Header = json::strict_object(&header).map_err(|_| Refused::Malformed)?;
+        if !is_access_token(&header.typ) {
+            return Err(Refused::Type);
+        }
         Ok(Self { header, message, payload, signature })
     }
 
