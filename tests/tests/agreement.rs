@@ -95,11 +95,11 @@ fn the_readme_names_every_service_with_its_port_and_its_paths() {
 }
 
 #[test]
-fn only_auth_may_read_the_private_key() {
+fn only_auth_and_its_rotation_may_read_the_private_key() {
     let template = template();
     for function in template.functions() {
         let may = template.may(function, "secretsmanager:GetSecretValue", "SigningKeySecret");
-        assert_eq!(may, function.name == "auth", "{}", function.name);
+        assert_eq!(may, ["auth", "auth-rotation"].contains(&function.name.as_str()), "{}", function.name);
     }
 }
 

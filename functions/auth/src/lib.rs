@@ -14,6 +14,7 @@ mod secrets;
 mod security;
 mod signing;
 pub mod store;
+mod throttle;
 
 #[cfg(test)]
 mod testing;
@@ -35,6 +36,7 @@ use passwords::Passwords;
 use routes::{health, jwks, login, openid_configuration, register};
 use signing::Signer;
 use store::AuthStore;
+use throttle::Throttle;
 
 /// What the handlers work with.
 #[derive(Debug, Clone)]
@@ -51,6 +53,7 @@ pub struct State {
     pub ids: Generator,
     signer: Arc<Signer>,
     passwords: Passwords,
+    throttle: Throttle,
     demo_login: bool,
 }
 
@@ -64,9 +67,9 @@ impl State {
         let accounts = AuthStore::new(table("AUTH_TABLE")?, table("AUTH_OUTBOX_TABLE")?, revocations);
         let users = table("USER_TABLE")?;
         let clock = Clock::system();
-        let verifier = Verifier::load(env, aws.secrets_manager(), clock.clone()).await?;
-        let verifier = Arc::new(verifier);
+        let verifier = Arc::new(Verifier::load(env, aws, clock.clone()).await?);
         let signer = Signer::load(env, aws.secrets_manager(), Arc::clone(&verifier), clock.clone()).await?;
+        let throttle = Throttle::new(accounts.clone(), clock.clone());
         Ok(Self {
             accounts,
             users: UserStore::new(users),
@@ -75,6 +78,7 @@ impl State {
             ids: Generator::system(),
             signer: Arc::new(signer),
             passwords: Passwords::default(),
+            throttle,
             demo_login,
         })
     }

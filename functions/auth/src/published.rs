@@ -1,7 +1,7 @@
 //! The verification-keys secret as its two writers change it, bootstrap and rotation: none loses what the other wrote.
 
 use jiff::{SignedDuration, Timestamp};
-use shared::token::{InvalidKeys, KeySet, PublishedKey, VerificationKeys};
+use shared::token::{InvalidKeys, KeySet, LIFETIME, PublishedKey, VerificationKeys};
 
 use crate::secrets::{CURRENT, Secret, SecretError, Which};
 use crate::signing;
@@ -11,13 +11,10 @@ const DRAFT: &str = "DRAFT";
 /// How often a change is tried anew when others change the secret at the same time.
 const ATTEMPTS: usize = 5;
 
-/// How long tokens of a retired key are still accepted: until every running function has noticed ([`signing::MAX_AGE`]),
-/// the last token that it signed until then has expired, and five minutes more, for clocks that differ and for a function
-/// whose one read of the secret failed.
-const RETIREMENT: SignedDuration = SignedDuration::from_mins(5 + 5 + 15);
-const _: () = assert!(
-    RETIREMENT.as_secs()
-        == signing::MAX_AGE.as_secs() + signing::LIFETIME.as_secs() + SignedDuration::from_mins(5).as_secs()
+/// How long tokens of a retired key are still accepted: until every running function has noticed, the last token that it
+/// signed until then has expired, and five minutes more, for clocks that differ and for reads of the secret that failed.
+const RETIREMENT: SignedDuration = SignedDuration::from_secs(
+    signing::SCHEDULE.max_age.as_secs() + LIFETIME.as_secs() + SignedDuration::from_mins(5).as_secs(),
 );
 
 /// The verification-keys secret.

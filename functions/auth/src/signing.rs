@@ -1,33 +1,33 @@
 //! The signing key in use, read at start and again every five minutes, so that a rotation reaches running functions.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::Arc;
 
 use aws_sdk_secretsmanager::Client;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use shared::clock::Clock;
 use shared::config::{ConfigError, Env};
-use shared::problem::{Chain, Problem};
+use shared::problem::Problem;
+use shared::refreshed::{Refreshed, Schedule};
 use shared::token::{Claims, KeySet, Verifier};
-use tokio::time::timeout;
 
 use crate::keys::{InvalidSigningKey, SigningFailed, SigningKey, SigningSecret};
 
-/// The key is read again when it is older.
-pub(crate) const MAX_AGE: SignedDuration = SignedDuration::from_mins(5);
-pub(crate) const LIFETIME: SignedDuration = SignedDuration::from_mins(15);
-/// A login does not wait longer than this for a key that it can do without.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// A rotation waits for nothing, so that this is how soon it reaches the tokens.
+pub(crate) const SCHEDULE: Schedule = Schedule {
+    what: "the signing key",
+    max_age: SignedDuration::from_mins(5),
+    pause: SignedDuration::from_secs(30),
+};
+
+/// When a client may ask again that got no token because the only key known is retired, in seconds.
+const RETRY_AFTER: u64 = 30;
 
 /// Signs access tokens.
 #[derive(Debug)]
 pub(crate) struct Signer {
-    key: RwLock<Arc<SigningKey>>,
+    key: Refreshed<SigningKey>,
     verifier: Arc<Verifier>,
-    clock: Clock,
     source: Source,
-    /// When a read was last begun.
-    read: Mutex<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -57,65 +57,62 @@ impl Signer {
         clock: Clock,
     ) -> Result<Self, LoadError> {
         let source = Source { client, secret: env.required("SIGNING_KEY_SECRET")?.to_owned() };
-        let key = RwLock::new(Arc::new(source.read(&*verifier.keys().await).await?));
-        let read = Mutex::new(clock.now());
-        Ok(Self { key, verifier, clock, source, read })
+        let begun = clock.now();
+        let key = source.read(&verifier).await?;
+        Ok(Self { key: Refreshed::new(SCHEDULE, clock, key, Some(begun)), verifier, source })
     }
 
-    /// The claims as a signed token.
+    /// The claims as a signed token, which is accepted until it expires: a key that is retired before is read again.
     pub(crate) async fn sign(&self, claims: &Claims) -> Result<String, SigningFailed> {
-        self.refresh().await;
-        let key = Arc::clone(&self.key.read().unwrap_or_else(PoisonError::into_inner));
-        key.sign(claims)
-    }
-
-    /// Reads the key again where it is due. A failure keeps the good one that is there.
-    async fn refresh(&self) {
-        {
-            let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = self.clock.now();
-            if now.duration_since(*read) < MAX_AGE {
-                return;
-            }
-            *read = now;
-        }
+        let key = self.key.get(|_| self.source.read(&self.verifier)).await;
         let published = self.verifier.keys().await;
-        match timeout(PATIENCE, self.source.read(&published)).await {
-            Ok(Ok(key)) => *self.key.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key),
-            Ok(Err(error)) => tracing::error!(error = %Chain(&error), "keeping the signing key of before"),
-            Err(_) => tracing::error!("reading the signing key takes too long: keeping the one of before"),
+        if lasts(&key, &published, claims.exp) {
+            return key.sign(claims);
         }
+        let key = self
+            .key
+            .get_anew(|key| !lasts(key, &published, claims.exp), |_| self.source.read(&self.verifier));
+        let (key, published) = (key.await, self.verifier.keys().await);
+        if lasts(&key, &published, claims.exp) { key.sign(claims) } else { Err(SigningFailed::Retired) }
     }
+}
+
+/// Whether what `key` signs is accepted until `exp`, seconds since the epoch.
+fn lasts(key: &SigningKey, published: &KeySet, exp: i64) -> bool {
+    let published = published.published(&key.public().kid);
+    // The same `kid` is the same key: it is the thumbprint.
+    published
+        .filter(|published| published.alg == key.public().alg)
+        .is_some_and(|published| published.not_after.is_none_or(|end| exp <= end.as_second()))
 }
 
 impl Source {
-    async fn read(&self, published: &KeySet) -> Result<SigningKey, LoadError> {
+    async fn read(&self, verifier: &Verifier) -> Result<SigningKey, LoadError> {
         let output = self.client.get_secret_value().secret_id(&self.secret).send().await;
         let output =
             output.map_err(|error| LoadError::Read { name: self.secret.clone(), source: error.into() })?;
-        parse(output.secret_string().unwrap_or_default(), published)
-            .map_err(|source| LoadError::Content { name: self.secret.clone(), source })
-    }
-}
-
-fn parse(secret: &str, published: &KeySet) -> Result<SigningKey, InvalidSigningKey> {
-    let (key, _next) = SigningSecret::parse(secret)?.keys()?;
-    // The same `kid` is the same key: it is the thumbprint.
-    if published
-        .document()
-        .keys
-        .iter()
-        .any(|other| other.kid == key.public().kid && other.alg == key.public().alg)
-    {
-        Ok(key)
-    } else {
-        Err(InvalidSigningKey::NotPublished(key.public().kid.clone()))
+        let unusable = |source| LoadError::Content { name: self.secret.clone(), source };
+        let secret = SigningSecret::parse(output.secret_string().unwrap_or_default()).map_err(unusable)?;
+        let (key, _next) = secret.keys().map_err(unusable)?;
+        let kid = &key.public().kid;
+        let published = verifier.keys_with(kid).await;
+        if published.published(kid).is_some_and(|published| published.alg == key.public().alg) {
+            Ok(key)
+        } else {
+            Err(unusable(InvalidSigningKey::NotPublished(kid.clone())))
+        }
     }
 }
 
 impl From<SigningFailed> for Problem {
     fn from(error: SigningFailed) -> Self {
-        Self::internal(&error)
+        match error {
+            SigningFailed::Retired => {
+                tracing::error!(error = %error, "no token can be signed");
+                Self::unavailable(RETRY_AFTER)
+            }
+            _ => Self::internal(&error),
+        }
     }
 }
 
@@ -125,6 +122,7 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use serde_json::{Value, json};
     use shared::aws::Aws;
+    use shared::problem::Chain;
     use shared::testing::{Issuer, issuer};
     use uuid::Uuid;
 
@@ -135,9 +133,9 @@ mod tests {
     /// A signer at a clock's mercy, reading from `fake`.
     async fn signer(fake: &FakeAws, clock: &Clock) -> Signer {
         let env = fake.env([]);
-        let client = || Aws::new(&env).unwrap().secrets_manager();
-        let verifier = Verifier::load(&env, client(), clock.clone()).await.unwrap();
-        Signer::load(&env, client(), Arc::new(verifier), clock.clone()).await.unwrap()
+        let aws = Aws::new(&env).unwrap();
+        let verifier = Verifier::load(&env, &aws, clock.clone()).await.unwrap();
+        Signer::load(&env, aws.secrets_manager(), Arc::new(verifier), clock.clone()).await.unwrap()
     }
 
     /// The key that a new token names; the token is a good one.
@@ -170,35 +168,120 @@ mod tests {
 
         // A key that nobody could verify, nonsense, and no Secrets Manager at all.
         fake.put(SIGNING, &signing_secret(&Issuer::generate()));
-        clock.advance(MAX_AGE);
+        clock.advance(SCHEDULE.max_age);
         assert_eq!(kid(&signer, &clock).await, promoted.public().kid);
         fake.put(SIGNING, &json!("nonsense"));
-        clock.advance(MAX_AGE);
+        clock.advance(SCHEDULE.max_age);
         assert_eq!(kid(&signer, &clock).await, promoted.public().kid);
         fake.refuse("GetSecretValue");
-        clock.advance(MAX_AGE);
+        clock.advance(SCHEDULE.max_age);
         assert_eq!(kid(&signer, &clock).await, promoted.public().kid);
+    }
+
+    /// What a rotation leaves behind for a function that missed it.
+    #[tokio::test]
+    async fn a_retired_key_is_read_again_and_never_signs_what_would_be_refused() {
+        let (fake, clock) =
+            (FakeAws::with_good_keys().await, Clock::fixed("2026-01-01T00:00:00Z".parse().unwrap()));
+        let signer = signer(&fake, &clock).await;
+        let old = issuer().public().kid.clone();
+        // A first reading at 00:04, so that the signing key is due before the published ones are.
+        clock.advance(SignedDuration::from_mins(4));
+        let promoted = Issuer::generate();
+        let mut published = issuer().verification_keys();
+        published.keys[0].not_after = Some(clock.now() + SignedDuration::from_mins(20));
+        published.keys.push(promoted.public().clone());
+        fake.put(VERIFICATION, &json!(published));
+        fake.refuse(&format!("GetSecretValue {SIGNING}"));
+        clock.advance(SignedDuration::from_mins(5));
+        assert_eq!(kid(&signer, &clock).await, old, "its tokens end before it does");
+        clock.advance(SignedDuration::from_secs(1));
+        let claims = issuer().claims(Uuid::nil(), "mahindra", clock.now());
+        let error = signer.sign(&claims).await.unwrap_err();
+        assert_eq!(Problem::from(error).status(), http::StatusCode::SERVICE_UNAVAILABLE);
+        fake.refuse("nothing");
+        fake.put(SIGNING, &signing_secret(&promoted));
+        assert_eq!(kid(&signer, &clock).await, promoted.public().kid, "at once");
+
+        // An operator takes a key away that is not to be trusted any more.
+        let replaced = Issuer::generate();
+        fake.put(VERIFICATION, &json!(replaced.verification_keys()));
+        fake.put(SIGNING, &signing_secret(&replaced));
+        clock.advance(SCHEDULE.max_age);
+        assert_eq!(kid(&signer, &clock).await, replaced.public().kid);
+    }
+
+    /// Why the function does not start with these secrets; the message names the one to blame.
+    async fn failure(signing: Option<&Value>, verification: Option<&Value>, to_blame: &str) -> String {
+        let fake = FakeAws::with_good_keys().await;
+        for (name, content) in [(SIGNING, signing), (VERIFICATION, verification)] {
+            match content {
+                Some(content) => fake.put(name, content),
+                None => fake.remove(name),
+            }
+        }
+        let env = fake.env([]);
+        let error = State::new(&env, &Aws::new(&env).unwrap()).await.unwrap_err();
+        let message = Chain(error.as_ref()).to_string();
+        assert!(message.contains(to_blame), "{message}");
+        for secret in ["hush", "BEGIN", "MII"] {
+            assert!(!message.contains(secret), "{message}");
+        }
+        message
     }
 
     #[tokio::test]
     async fn a_function_does_not_start_without_a_good_key_and_says_which_secret_is_to_blame() {
-        let other = Issuer::generate();
+        let good = signing_secret(issuer());
+        let with = |which: &str, member: &str, value: Value| {
+            let mut secret = good.clone();
+            secret[which][member] = value;
+            secret
+        };
+        let other = signing_secret(&Issuer::generate());
+        let published = json!(issuer().verification_keys());
+        let mixed = json!({"current": {"kid": good["current"]["kid"], "alg": "RS256",
+            "private_key": other["current"]["private_key"]}});
         for (content, expected) in [
             (None, "cannot read secret signing-secret"),
-            (Some(json!("nonsense")), "not a JSON object"),
-            (Some(json!({"current": {"kid": "k", "alg": "RS256", "private_key": "x"}})), "PEM"),
-            (Some(signing_secret(&other)), "do not hold its public half"),
+            (Some(json!("hush")), "not a JSON object"),
+            (Some(json!({"next": good["next"]})), "not a JSON object"),
+            (Some(with("current", "private_key", json!("hush"))), "PEM"),
+            (Some(with("current", "alg", json!("hush"))), "not a JSON object"),
+            (Some(with("current", "alg", json!("PS256"))), "with the same alg"),
+            (Some(with("current", "alg", json!("ES256"))), "P-256"),
+            (Some(with("current", "kid", json!("hush"))), "kid is not the key's RFC 7638 thumbprint"),
+            (Some(with("next", "private_key", json!("hush"))), "the key `next`: private_key is not"),
+            (Some(with("next", "kid", json!("hush"))), "the key `next`: kid is not"),
+            (Some(with("next", "alg", json!(7))), "not a JSON object"),
+            (Some(mixed), "kid is not"),
+            (Some(other), "do not hold its public half"),
         ] {
-            let fake = FakeAws::with_good_keys().await;
-            match content {
-                Some(content) => fake.put(SIGNING, &content),
-                None => fake.remove(SIGNING),
-            }
-            let env = fake.env([]);
-            let error = State::new(&env, &Aws::new(&env).unwrap()).await.unwrap_err();
-            let message = Chain(error.as_ref()).to_string();
-            assert!(message.contains(expected) && message.contains(SIGNING), "{message}");
-            assert!(!message.contains("nonsense") && !message.contains("BEGIN"), "{message}");
+            let message = failure(content.as_ref(), Some(&published), SIGNING).await;
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nor_without_good_verification_keys() {
+        let good = signing_secret(issuer());
+        let document = |change: &dyn Fn(&mut Value)| {
+            let mut document = json!(issuer().verification_keys());
+            change(&mut document);
+            Some(document)
+        };
+        let other = json!(Issuer::generate().public());
+        for (content, expected) in [
+            (None, "cannot read secret verification-secret"),
+            (Some(json!("hush")), "not a JSON object"),
+            (document(&|document| document["keys"] = json!([])), "no key"),
+            (document(&|document| document["keys"][0] = json!("hush")), "key number 1"),
+            // The public half of another key, under the id of ours.
+            (document(&|document| document["keys"][0]["n"] = other["n"].clone()), "thumbprint"),
+            (document(&|document| document["keys"][0]["d"] = json!("hush")), "private members"),
+        ] {
+            let message = failure(Some(&good), content.as_ref(), VERIFICATION).await;
+            assert!(message.contains(expected), "{message}");
         }
     }
 

@@ -5,6 +5,7 @@
 //! | item | pk | sk |
 //! |---|---|---|
 //! | account | `ACCOUNT#<user name, lower case>` | `ACCOUNT` |
+//! | throttle bucket | `BUCKET#<kind>#<SHA-256 of whose it is, base64url>` | `BUCKET` |
 //!
 //! An account's key is what makes user names unique, whatever their case.
 //!
@@ -15,12 +16,14 @@
 //! | event | `EVENT#<UUIDv7>` | `EVENT` |
 
 mod accounts;
+mod buckets;
 mod outbox;
 
 use shared::db::{Table, Transaction};
 use shared::token::RevocationLog;
 
 pub use accounts::{DemoAccountError, GrantError};
+pub(crate) use buckets::Take;
 
 /// The only way to Auth's tables.
 #[derive(Debug, Clone)]

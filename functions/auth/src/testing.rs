@@ -26,8 +26,9 @@ use crate::model::Account;
 use crate::passwords::Passwords;
 use crate::signing::Signer;
 use crate::store::AuthStore;
+use crate::throttle::Throttle;
 
-pub(crate) use fake_aws::{FakeAws, Fault};
+pub(crate) use fake_aws::FakeAws;
 
 /// The name of the signing-key secret.
 pub(crate) const SIGNING: &str = "signing-secret";
@@ -80,14 +81,25 @@ impl App {
 
     async fn start(demo_login: bool) -> Self {
         let clock = Clock::fixed("2026-01-01T00:00:00Z".parse().unwrap());
+        let verifier = issuer().verifier(&clock);
+        Self::build(&FakeAws::with_good_keys().await, clock, verifier, demo_login).await
+    }
+
+    /// With the demo login, at `clock`, and with the secrets in `fake`.
+    pub(crate) async fn over(fake: &FakeAws, clock: &Clock) -> Self {
+        let env = fake.env([]);
+        let verifier = Verifier::load(&env, &Aws::new(&env).unwrap(), clock.clone()).await.unwrap();
+        Self::build(fake, clock.clone(), Arc::new(verifier), true).await
+    }
+
+    async fn build(fake: &FakeAws, clock: Clock, verifier: Arc<Verifier>, demo_login: bool) -> Self {
         let database = Database::new(&["AuthTable", "AuthOutboxTable", "RevocationTable", "UserTable"]).await;
         let revocations = RevocationLog::new(database.table("RevocationTable"));
         let accounts =
             AuthStore::new(database.table("AuthTable"), database.table("AuthOutboxTable"), revocations);
         let users = UserStore::new(database.table("UserTable"));
         let passwords = Passwords::default();
-        let verifier = issuer().verifier(&clock);
-        let env = FakeAws::with_good_keys().await.env([]);
+        let env = fake.env([]);
         let secrets = Aws::new(&env).unwrap().secrets_manager();
         let signer = Signer::load(&env, secrets, Arc::clone(&verifier), clock.clone()).await.unwrap();
         let state = State {
@@ -98,6 +110,7 @@ impl App {
             ids: Generator::counting(),
             signer: Arc::new(signer),
             passwords: passwords.clone(),
+            throttle: Throttle::new(accounts.clone(), clock.clone()),
             demo_login,
         };
         let service = Service { verifier: Arc::clone(&verifier), tables: accounts.tables() };

@@ -3,19 +3,16 @@
 use std::fmt::Write as _;
 
 use order::model::Order;
+use shared::mail::{Mail, escape};
 use shared::money::{Currency, Money};
 
 use crate::model::EventKind;
 
 /// A message in all its forms.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Message {
-    /// The e-mail's subject.
-    pub subject: String,
-    /// The e-mail as plain text.
-    pub text: String,
-    /// The e-mail as HTML.
-    pub html: String,
+    /// The e-mail.
+    pub mail: Mail,
     /// The SMS.
     pub sms: String,
 }
@@ -45,7 +42,8 @@ pub fn compose(event: EventKind, order: &Order, name: &str) -> Message {
         EventKind::OrderShipped => body.clone(),
         _ => format!("{subject}."),
     };
-    Message { text: text(order, name, &body), html: html(order, name, &body), subject, sms }
+    let mail = Mail { text: text(order, name, &body), html: html(order, name, &body), subject };
+    Message { mail, sms }
 }
 
 fn shipped(order: &Order) -> String {
@@ -82,22 +80,6 @@ fn html(order: &Order, name: &str, body: &str) -> String {
         escape(body),
         escape(&amount(order.total))
     )
-}
-
-/// Text as HTML, safe between tags and in quoted attributes.
-fn escape(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            other => html.push(other),
-        }
-    }
-    html
 }
 
 /// An amount as people write it: `19.99 EUR`, `500 JPY`.
@@ -151,12 +133,12 @@ mod tests {
         let order = order();
         for event in ALL {
             let message = compose(event, &order, "Ann");
-            for form in [&message.subject, &message.text, &message.html, &message.sms] {
+            for form in [&message.mail.subject, &message.mail.text, &message.mail.html, &message.sms] {
                 assert!(form.contains(&order.id.to_string()), "{event:?}: {form}");
             }
-            assert!(message.text.contains("Hello Ann"));
-            assert!(message.text.contains("2 × Espresso: 19.98 EUR"), "{}", message.text);
-            assert!(!message.subject.contains('\n') && message.sms.len() <= 160, "{event:?}");
+            assert!(message.mail.text.contains("Hello Ann"));
+            assert!(message.mail.text.contains("2 × Espresso: 19.98 EUR"), "{}", message.mail.text);
+            assert!(!message.mail.subject.contains('\n') && message.sms.len() <= 160, "{event:?}");
         }
     }
 
@@ -166,7 +148,11 @@ mod tests {
         order.shipment = serde_json::from_str(r#"{"carrier":"DHL","tracking_number":"JJD<1>"}"#).unwrap();
         let message = compose(EventKind::OrderShipped, &order, "Ann");
         assert!(message.sms.ends_with("with DHL, tracking number JJD<1>."), "{}", message.sms);
-        assert!(message.html.contains("with DHL, tracking number JJD&lt;1&gt;."), "{}", message.html);
+        assert!(
+            message.mail.html.contains("with DHL, tracking number JJD&lt;1&gt;."),
+            "{}",
+            message.mail.html
+        );
     }
 
     #[test]
@@ -174,7 +160,7 @@ mod tests {
         let mut order = order();
         order.lines[0].name = "\"><img src=x onerror='a()'>&".to_owned().try_into().unwrap();
         for event in ALL {
-            let html = compose(event, &order, "<script>alert(1)</script>").html;
+            let html = compose(event, &order, "<script>alert(1)</script>").mail.html;
             assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{html}");
             assert!(html.contains("&quot;&gt;&lt;img src=x onerror=&#39;a()&#39;&gt;&amp;"), "{html}");
             assert!(!html.contains("<script") && !html.contains("<img"), "{html}");

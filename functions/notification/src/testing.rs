@@ -12,6 +12,7 @@ use shared::clock::Clock;
 use shared::db::Key;
 use shared::money::Money;
 use shared::routes::Service;
+use shared::sending::SendError;
 use shared::stream::handle_batch;
 use shared::testing::{Database, issuer, record};
 use user::model::{Email, Phone, Profile};
@@ -20,7 +21,7 @@ use uuid::Uuid;
 
 use crate::State;
 use crate::messages::Message;
-use crate::sender::{SendError, Sender};
+use crate::sender::Sender;
 use crate::store::NotificationStore;
 use crate::worker::Worker;
 
@@ -46,7 +47,7 @@ impl Recorder {
             return Err(failure);
         }
         let mut sent = self.sent.lock().unwrap();
-        sent.push((to.to_owned(), message.subject.clone()));
+        sent.push((to.to_owned(), message.mail.subject.clone()));
         Ok(format!("message-{}", sent.len()))
     }
 }
@@ -120,6 +121,8 @@ pub(crate) fn profile() -> Profile {
         user_id: Uuid::from_u128(1),
         username: "mahindra".to_owned().try_into().unwrap(),
         email: "mahindra@example.com".to_owned().try_into().unwrap(),
+        email_verified: true,
+        former_email: None,
         phone: Some("+15551234567".to_owned().try_into().unwrap()),
         name: None,
         created_at: now,

@@ -30,12 +30,13 @@ use shared::clock::Clock;
 use shared::config::{ConfigError, Env};
 use shared::db::{DbError, Table};
 use shared::problem::Chain;
+use shared::sending::SendError;
 use user::model::Profile;
 use user::store::UserStore;
 
 use crate::messages::{Message, compose};
 use crate::model::{Channel, EventKind, Notification, Status};
-use crate::sender::{AwsSender, SendError, Sender};
+use crate::sender::{AwsSender, Sender};
 use crate::store::{MessageKey, NotificationStore, Outcome};
 
 /// The worker.
@@ -127,7 +128,7 @@ impl<S: Sender> Worker<S> {
             event: event_kind,
             channel,
             order_id: event.order.id,
-            subject: message.subject.clone(),
+            subject: message.mail.subject.clone(),
             status: Status::Sending,
             at: event.at,
         };

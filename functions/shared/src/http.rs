@@ -1,5 +1,6 @@
 //! What every request passes: an id, a log line, a size limit, and problem+json for whatever goes wrong.
 
+mod client_address;
 mod extract;
 
 use std::any::Any;
@@ -15,6 +16,7 @@ use lambda_http::RequestExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{Instrument as _, field};
 
+pub use client_address::ClientAddress;
 pub use extract::{Json, OptionalJson, Path, Query};
 
 use crate::problem::Problem;

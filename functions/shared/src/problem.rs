@@ -6,6 +6,7 @@ use std::fmt;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
+use jiff::SignedDuration;
 use serde_json::{Map, Value};
 
 /// One error answer. It says what the caller can do about it and never an internal detail.
@@ -68,6 +69,23 @@ impl Problem {
         };
         let problem = Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A valid access token is required")
             .detail(detail);
+        match HeaderValue::try_from(challenge) {
+            Ok(challenge) => problem.header(WWW_AUTHENTICATE, challenge),
+            Err(_) => problem,
+        }
+    }
+
+    /// 401: the access token is valid, but the login that it comes from is longer ago than `max_age` (RFC 9470 §3).
+    pub fn insufficient_authentication(max_age: SignedDuration) -> Self {
+        let seconds = max_age.as_secs();
+        let problem = Self::new(
+            StatusCode::UNAUTHORIZED,
+            "insufficient-user-authentication",
+            "A more recent login is required",
+        )
+        .detail(format!("Log in again, and repeat the request within {} minutes", seconds / 60))
+        .with("max_age", seconds);
+        let challenge = format!("Bearer error=\"insufficient_user_authentication\", max_age=\"{seconds}\"");
         match HeaderValue::try_from(challenge) {
             Ok(challenge) => problem.header(WWW_AUTHENTICATE, challenge),
             Err(_) => problem,

@@ -12,7 +12,7 @@ use axum::handler::Handler;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, get, on};
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method};
 use serde_json::json;
 
@@ -58,13 +58,13 @@ pub struct Service {
 }
 
 impl Service {
-    /// Reads the verification keys from Secrets Manager, where a function starts.
+    /// Reads the verification keys and the revocations, where a function starts.
     pub async fn load(
         env: &Env,
         aws: &Aws,
         tables: impl IntoIterator<Item = Table>,
     ) -> Result<Self, LoadError> {
-        let verifier = Verifier::load(env, aws.secrets_manager(), Clock::system()).await?;
+        let verifier = Verifier::load(env, aws, Clock::system()).await?;
         Ok(Self { verifier: Arc::new(verifier), tables: tables.into_iter().collect() })
     }
 }
@@ -174,7 +174,8 @@ async fn authenticate(
         _ => return Err(Problem::unauthorized(Some("invalid_token"))),
     };
     if access == Access::Admin && !caller.is_admin() {
-        return Err(Problem::forbidden("This needs the role admin"));
+        let challenge = HeaderValue::from_static("Bearer error=\"insufficient_scope\"");
+        return Err(Problem::forbidden("This needs the role admin").header(WWW_AUTHENTICATE, challenge));
     }
     Ok(Some(caller))
 }

@@ -14,6 +14,8 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
+use crate::http::ClientAddress;
+
 pub use database::Database;
 pub use records::record;
 pub use tokens::{AUDIENCE, ISSUER, Issuer, issuer};
@@ -52,6 +54,16 @@ impl Call {
     #[must_use]
     pub fn header(self, name: &str, value: &str) -> Self {
         Self { request: self.request.header(name, value), ..self }
+    }
+
+    /// From this client address.
+    ///
+    /// # Panics
+    /// When it is no IP address.
+    #[must_use]
+    pub fn from(self, address: &str) -> Self {
+        let address = ClientAddress(Some(address.parse().expect("an IP address")));
+        Self { request: self.request.extension(address), ..self }
     }
 
     /// With this JSON body.

@@ -1,7 +1,10 @@
-//! Access tokens: JWT, RS256, in the RFC 9068 profile, verified as RFC 8725 asks.
+//! Access tokens: JWT in the RFC 9068 profile, verified as RFC 8725 asks.
 
+#[cfg(test)]
+mod attack_tests;
 mod caller;
 mod claims;
+mod key_source;
 mod keys;
 mod revocations;
 #[cfg(test)]
@@ -9,7 +12,8 @@ mod tests;
 mod verifier;
 
 pub use caller::Caller;
-pub use claims::{Audience, Claims, TYPE};
+pub use claims::{Audience, Claims, LIFETIME, TYPE};
+pub use key_source::LoadError;
 pub use keys::{Algorithm, InvalidKeys, KeySet, PublicKey, PublishedKey, VerificationKeys};
 pub use revocations::RevocationLog;
-pub use verifier::{LoadError, Refused, Verifier};
+pub use verifier::{Refused, Verifier};

@@ -20,6 +20,12 @@ pub struct Profile {
     pub username: Username,
     /// Where mail goes.
     pub email: Email,
+    /// Whether the user has shown to receive mail at `email`.
+    #[serde(default)]
+    pub email_verified: bool,
+    /// The verified address of before, until `email` is verified: where the user is told of what an attacker may have done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former_email: Option<Email>,
     /// Where SMS go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<Phone>,
@@ -30,6 +36,13 @@ pub struct Profile {
     pub created_at: Timestamp,
     /// When the profile last changed.
     pub updated_at: Timestamp,
+}
+
+impl Profile {
+    /// The address that the user last proved to be theirs, if any: security notices go there.
+    pub fn proven_email(&self) -> Option<&Email> {
+        if self.email_verified { Some(&self.email) } else { self.former_email.as_ref() }
+    }
 }
 
 /// Where parcels go.
@@ -89,6 +102,14 @@ impl Username {
     /// The form in which names are compared.
     pub fn folded(&self) -> String {
         self.0.to_ascii_lowercase()
+    }
+}
+
+impl Email {
+    /// The form in which addresses are compared. A local part may in theory depend on its case (RFC 5321 §2.4), and no
+    /// provider that matters lets it: two people whose addresses differ in case only are one, or one of them an impostor.
+    pub fn folded(&self) -> String {
+        self.0.to_lowercase()
     }
 }
 
@@ -224,6 +245,8 @@ mod tests {
             user_id: Uuid::nil(),
             username: "ann".to_owned().try_into().unwrap(),
             email: "ann@example.com".to_owned().try_into().unwrap(),
+            email_verified: false,
+            former_email: Some("ann@example.com".to_owned().try_into().unwrap()),
             phone: Some("+4930123456".to_owned().try_into().unwrap()),
             name: None,
             created_at: Timestamp::UNIX_EPOCH,

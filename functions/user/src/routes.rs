@@ -5,4 +5,4 @@ pub(crate) mod addresses;
 pub(crate) mod profile;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

@@ -4,26 +4,22 @@
 //! |---|---|---|
 //! | profile | `USER#<user id>` | `PROFILE` |
 //! | address | `USER#<user id>` | `ADDRESS#<address id>` |
+//! | claim of a verified e-mail address | `EMAIL#<address, lower case>` | `EMAIL` |
+//!
+//! A claim holds the `user_id` of the one profile that has the address as verified. It is written by the verification, in
+//! the transaction that marks the profile ([`UserStore::verify_writes`]), and goes with the address.
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, Select, TransactWriteItem};
-use jiff::Timestamp;
-use shared::db::{DbError, Key, Table, from_item, retry_conflicts, to_item};
+mod change;
+mod claim;
+
+use aws_sdk_dynamodb::types::{AttributeValue, Select, TransactWriteItem};
+use shared::db::{DbError, Key, Table, to_item};
 use shared::page::{Page, PageQuery};
-use shared::text::Text;
 use uuid::Uuid;
 
-use crate::model::{Address, Email, Phone, Profile};
+use crate::model::{Address, Profile};
 
-/// What a change of a profile may change; `Some(None)` removes.
-#[derive(Debug, Clone, Default)]
-pub struct ProfileChange {
-    /// Another address for mail.
-    pub email: Option<Email>,
-    /// Another number, or none.
-    pub phone: Option<Option<Phone>>,
-    /// Another name, or none.
-    pub name: Option<Option<Text<100>>>,
-}
+pub use change::ProfileChange;
 
 /// The only way to User's table.
 #[derive(Debug, Clone)]
@@ -55,67 +51,6 @@ impl UserStore {
     /// Writes a profile, whatever was there before.
     pub async fn put_profile(&self, profile: &Profile) -> Result<(), DbError> {
         self.table.put(&profile_key(profile.user_id), profile).await
-    }
-
-    /// Changes just what `change` names, so that two changes at once both last; the profile after it, none where the
-    /// user has no profile.
-    pub async fn change_profile(
-        &self,
-        user_id: Uuid,
-        change: &ProfileChange,
-        at: Timestamp,
-    ) -> Result<Option<Profile>, DbError> {
-        let mut set = vec!["updated_at = :at"];
-        let mut remove = Vec::new();
-        let mut values = vec![(":at", at.to_string())];
-        if let Some(email) = &change.email {
-            set.push("email = :email");
-            values.push((":email", email.as_str().to_owned()));
-        }
-        match &change.phone {
-            Some(Some(phone)) => {
-                set.push("phone = :phone");
-                values.push((":phone", phone.as_str().to_owned()));
-            }
-            Some(None) => remove.push("phone"),
-            None => {}
-        }
-        match &change.name {
-            Some(Some(name)) => {
-                set.push("#name = :name");
-                values.push((":name", name.as_str().to_owned()));
-            }
-            Some(None) => remove.push("#name"),
-            None => {}
-        }
-        let mut expression = format!("SET {}", set.join(", "));
-        if !remove.is_empty() {
-            expression = format!("{expression} REMOVE {}", remove.join(", "));
-        }
-        let outcome = retry_conflicts(|| async {
-            let mut update = self
-                .table
-                .client()
-                .update_item()
-                .table_name(self.table.name())
-                .set_key(Some(profile_key(user_id).attributes()))
-                .update_expression(&expression)
-                .condition_expression("attribute_exists(pk)")
-                .return_values(ReturnValue::AllNew);
-            if expression.contains("#name") {
-                update = update.expression_attribute_names("#name", "name");
-            }
-            for (name, value) in &values {
-                update = update.expression_attribute_values(*name, AttributeValue::S(value.clone()));
-            }
-            Ok(update.send().await?.attributes)
-        })
-        .await;
-        match outcome {
-            Ok(item) => item.map(from_item).transpose(),
-            Err(DbError::ConditionFailed) => Ok(None),
-            Err(error) => Err(error),
-        }
     }
 
     /// One of the user's addresses.
@@ -177,4 +112,8 @@ fn profile_key(user_id: Uuid) -> Key {
 
 fn address_key(user_id: Uuid, address_id: Uuid) -> Key {
     Key::new(partition(user_id), format!("{ADDRESS}{address_id}"))
+}
+
+fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
 }

@@ -18,6 +18,7 @@ pub mod logs;
 pub mod ports;
 pub mod process;
 pub mod provision;
+pub mod rotate;
 pub mod seed;
 pub mod system;
 pub mod tools;

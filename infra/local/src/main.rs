@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
 use local::guard;
+use local::rotate;
 use local::system::{self, Options, Scope, System};
 use local::workspace::Workspace;
 use tokio::signal::unix::{SignalKind, signal};
@@ -45,6 +46,8 @@ enum Subcommands {
         /// The user's name.
         username: String,
     },
+    /// Rotates the signing keys of the running system, as Secrets Manager does on AWS every 30 days.
+    Rotate,
     /// Stands between this program and one that it starts; see guard.rs.
     #[command(name = guard::SUBCOMMAND, hide = true)]
     Guard {
@@ -77,6 +80,13 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             let workspace = Workspace::find()?;
             system::grant_admin(&workspace, &username).await?;
             println!("{username} is an admin from the next login on");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Subcommands::Rotate) => {
+            rotate::rotate(&Workspace::find()?).await?;
+            println!(
+                "the next key signs; running functions notice within five minutes, and new ones at once"
+            );
             Ok(ExitCode::SUCCESS)
         }
         command => {

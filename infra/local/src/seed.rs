@@ -14,7 +14,7 @@ use order::model::Order;
 use serde_json::json;
 use shared::aws::Aws;
 use shared::config::{ConfigError, Env};
-use shared::db::Table;
+use shared::db::{Table, Transaction};
 use shared::page::PageQuery;
 use shared::token::RevocationLog;
 use user::model::{Address, Profile, Username};
@@ -123,12 +123,16 @@ impl Stores {
             "user_id": user_id,
             "username": demo_username()?,
             "email": "mahindra@example.com",
+            "email_verified": true,
             "phone": "+4915112345678",
             "name": "Mahindra Demo",
             "created_at": now,
             "updated_at": now,
         }))?;
-        Ok(users.put_profile(&profile).await?)
+        let mut transaction = Transaction::new(users.table().client());
+        transaction.add(users.create_write(&profile)?);
+        transaction.add(users.verify_writes(user_id, &profile.email, now)?.claim);
+        Ok(transaction.run().await?)
     }
 
     async fn payment_method(&self, user_id: Uuid) -> Result<()> {

@@ -326,7 +326,7 @@ pub async fn grant_admin(workspace: &Workspace, username: &str) -> Result<()> {
 }
 
 /// The template with the defaults of the local run (the demo login exists only here), unless `parameters` say otherwise.
-fn template(workspace: &Workspace, parameters: &BTreeMap<String, String>) -> Result<Template> {
+pub(crate) fn template(workspace: &Workspace, parameters: &BTreeMap<String, String>) -> Result<Template> {
     let defaults = [("DemoLogin", "enabled"), ("DeletionProtection", "false")];
     let mut all = BTreeMap::from(defaults.map(|(name, value)| (name.to_owned(), value.to_owned())));
     all.extend(parameters.clone());

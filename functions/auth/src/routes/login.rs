@@ -4,19 +4,16 @@ use axum::extract::State;
 use http::HeaderName;
 use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
-use jiff::SignedDuration;
 use serde::{Deserialize, Deserializer, Serialize};
 use shared::http::Json;
 use shared::problem::Problem;
-use shared::token::Claims;
+use shared::token::{Claims, LIFETIME};
 use user::model::Username;
 
 use crate::State as App;
 use crate::model::{Account, Password};
 use crate::security::Event;
 
-/// How long an access token lasts.
-const LIFETIME: SignedDuration = SignedDuration::from_mins(15);
 /// What every token may be used for: our API. Finer rights are `roles`.
 pub(crate) const SCOPE: &str = "api";
 /// `client_id` of tokens that users get directly from us: our own shop front.
@@ -117,6 +114,7 @@ async fn issue(app: &App, account: Account) -> Result<LoggedIn, Problem> {
         jti: app.ids.uuid(now).to_string(),
         client_id: CLIENT.to_owned(),
         scope: SCOPE.to_owned(),
+        auth_time: Some(now.as_second()),
         sid: app.ids.uuid(now),
         username: account.username.into(),
         roles: account.roles,
@@ -131,6 +129,7 @@ async fn issue(app: &App, account: Account) -> Result<LoggedIn, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
     use serde_json::{Value, json};
     use shared::testing::{AUDIENCE, Answer, ISSUER};
     use shared::token::Refused;

@@ -5,7 +5,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shared::db::TransactionError;
-use shared::http::Json;
+use shared::http::{ClientAddress, Json};
 use shared::problem::Problem;
 use user::model::{Email, Phone, Profile, Username};
 use uuid::Uuid;
@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::State as App;
 use crate::model::{Account, NewPassword};
 use crate::security::Event;
+use crate::throttle::{Kind, Subject};
 
 /// Who wants an account.
 #[derive(Debug, Deserialize)]
@@ -41,8 +42,10 @@ fn taken() -> Problem {
 /// known here is nobody's business.
 pub(crate) async fn post(
     State(app): State<App>,
+    address: ClientAddress,
     Json(registration): Json<Registration>,
 ) -> Result<(StatusCode, Json<Registered>), Problem> {
+    app.throttle.take(Kind::Registration, Subject::Address(address)).await?;
     let Registration { username, password, email, phone } = registration;
     let password_hash = app.passwords.hash(password.into(), app.ids.bytes()).await?;
     let now = app.clock.now();
@@ -59,6 +62,8 @@ pub(crate) async fn post(
         user_id,
         username: username.clone(),
         email,
+        email_verified: false,
+        former_email: None,
         phone,
         name: None,
         created_at: now,
@@ -137,7 +142,7 @@ mod tests {
         let count = |status| answers.iter().filter(|answer| answer.status == status).count();
         assert_eq!((count(StatusCode::CREATED), count(StatusCode::CONFLICT)), (1, 5));
         let ids = |items: Vec<Value>| -> HashSet<String> {
-            items.into_iter().map(|item| item["user_id"].as_str().unwrap().to_owned()).collect()
+            items.iter().filter_map(|item| item["user_id"].as_str()).map(ToOwned::to_owned).collect()
         };
         let accounts = ids(app.database.items("AuthTable").await);
         assert_eq!(accounts, ids(app.database.items("UserTable").await));
@@ -164,8 +169,8 @@ mod tests {
     }
 
     async fn first_user(app: &App) -> Uuid {
-        let accounts: Vec<Value> = app.database.items("AuthTable").await;
-        accounts[0]["user_id"].as_str().unwrap().parse().unwrap()
+        let items: Vec<Value> = app.database.items("AuthTable").await;
+        items.iter().find_map(|item| item["user_id"].as_str()).unwrap().parse().unwrap()
     }
 
     #[tokio::test]

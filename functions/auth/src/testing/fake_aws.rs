@@ -28,7 +28,8 @@ struct Inner {
     secrets: BTreeMap<String, Vec<Version>>,
     made: usize,
     refused: Option<String>,
-    fault: Option<Fault>,
+    /// How many calls are still answered; all after them are not even carried out.
+    life: Option<usize>,
     calls: Vec<String>,
     answers: Vec<(HeaderMap, Value)>,
 }
@@ -39,17 +40,6 @@ struct Version {
     id: String,
     content: Option<String>,
     labels: Vec<String>,
-}
-
-/// What happens to one call.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Fault {
-    /// This many calls from now, one fails and does nothing, and so do all after it: the caller died before it.
-    DiesBefore(usize),
-    /// The same, but that one does its work: the caller died after it.
-    DiesAfter(usize),
-    /// That one does its work, and only its answer is lost.
-    LosesAnswer(usize),
 }
 
 impl FakeAws {
@@ -108,6 +98,11 @@ impl FakeAws {
         self.lock().put(SIGNING, Some(token), None, &["AWSPENDING"]);
     }
 
+    /// The pending version `token` of the signing keys gets this content.
+    pub(crate) fn fill(&self, token: &str, content: &Value) {
+        self.lock().put(SIGNING, Some(token), Some(content.to_string()), &["AWSPENDING"]);
+    }
+
     /// The current value of a secret; null where it has none.
     pub(crate) fn secret(&self, name: &str) -> Value {
         let inner = self.lock();
@@ -127,9 +122,10 @@ impl FakeAws {
         self.lock().refused = Some(call.to_owned());
     }
 
-    /// Lets this happen to the calls from now on; `None`: all is well again.
-    pub(crate) fn fail(&self, fault: Option<Fault>) {
-        self.lock().fault = fault;
+    /// The callers die after so many calls: the last of these is carried out, and its answer does not arrive. `None`: they
+    /// live again.
+    pub(crate) fn die_after(&self, calls: Option<usize>) {
+        self.lock().life = calls;
     }
 
     /// The calls so far, as `Operation secret`.
@@ -257,20 +253,12 @@ impl Inner {
         }
     }
 
-    /// Whether this call does its work, and whether its answer arrives.
+    /// Whether this call is carried out, and whether its answer arrives.
     fn fate(&mut self) -> (bool, bool) {
-        let Some(fault) = &mut self.fault else { return (true, true) };
-        let (Fault::DiesBefore(left) | Fault::DiesAfter(left) | Fault::LosesAnswer(left)) = fault;
-        if *left > 0 {
-            *left -= 1;
-            return (true, true);
-        }
-        let fault = *fault;
-        self.fault = match fault {
-            Fault::LosesAnswer(_) => None,
-            Fault::DiesBefore(_) | Fault::DiesAfter(_) => Some(Fault::DiesBefore(0)),
-        };
-        (!matches!(fault, Fault::DiesBefore(_)), false)
+        let Some(life) = &mut self.life else { return (true, true) };
+        let left = *life;
+        *life = left.saturating_sub(1);
+        (left > 0, left > 1)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The real clients, against a server on loopback that misbehaves.
 
+use shared::mail::Mail;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -19,7 +20,8 @@ fn sender(port: u16) -> AwsSender {
 
 fn message() -> Message {
     let text = |text: &str| text.to_owned();
-    Message { subject: text("The subject"), text: text("The text"), html: text("<p>"), sms: text("The SMS") }
+    let mail = Mail { subject: text("The subject"), text: text("The text"), html: text("<p>") };
+    Message { mail, sms: text("The SMS") }
 }
 
 /// Sends one message to a server that answers every request with `answer` (empty: hangs up); the result, and all

@@ -29,10 +29,14 @@ pub struct Database {
     client: Client,
     prefix: String,
     loss: Loss,
+    calls: Calls,
 }
 
 /// Answers to lose: of which operation, and which of its calls, those that were seen already not counted.
 type Loss = Arc<Mutex<Option<(&'static str, Range<usize>)>>>;
+
+/// The calls so far, as `Operation Table`.
+type Calls = Arc<Mutex<Vec<String>>>;
 
 impl Database {
     /// A database with these tables, named by their logical ids in `template.yaml`.
@@ -41,14 +45,14 @@ impl Database {
     /// When the template has no such table, or the table cannot be made.
     pub async fn new(tables: &[&str]) -> Self {
         let env = Env::process();
-        let loss = Loss::default();
+        let (loss, calls) = (Loss::default(), Calls::default());
         let (client, prefix) = if env.optional("AWS_ENDPOINT_URL").is_some() {
             let unique = u64::from_le_bytes(Generator::system().bytes());
             (Aws::new(&env).expect("region and credentials").dynamodb(), format!("test-{unique:x}-"))
         } else {
-            (embedded(Arc::clone(&loss)), String::new())
+            (embedded(Arc::clone(&loss), Arc::clone(&calls)), String::new())
         };
-        let database = Self { client, prefix, loss };
+        let database = Self { client, prefix, loss, calls };
         let template =
             template::Template::load(&template::workspace_root(), &BTreeMap::new()).expect("template.yaml");
         let declared = template.tables();
@@ -77,6 +81,17 @@ impl Database {
     /// Whether [`lose_answers`](Self::lose_answers) does anything.
     pub fn can_lose_answers(&self) -> bool {
         self.prefix.is_empty()
+    }
+
+    /// The calls since the last time, sorted, as `Operation` with the tables that it names: what an observer of the time
+    /// that a request takes could tell apart. Only the embedded database knows; it is empty elsewhere.
+    ///
+    /// # Panics
+    /// When another thread panicked in here.
+    pub fn take_calls(&self) -> Vec<String> {
+        let mut calls = std::mem::take(&mut *self.calls.lock().expect("no panic"));
+        calls.sort();
+        calls
     }
 
     /// Every item of a table, to look at what a test left there.
@@ -116,14 +131,14 @@ async fn create_table(client: &Client, body: &Value) {
         .expect("the table that the template declares");
 }
 
-fn embedded(loss: Loss) -> Client {
+fn embedded(loss: Loss, calls: Calls) -> Client {
     let database = dynoxide::Database::memory().expect("a database in memory");
     Client::from_conf(
         Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::from_static("us-east-1"))
             .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .http_client(Embedded { database: Arc::new(database), loss })
+            .http_client(Embedded { database: Arc::new(database), loss, calls })
             .build(),
     )
 }
@@ -133,9 +148,16 @@ fn embedded(loss: Loss) -> Client {
 struct Embedded {
     database: Arc<dynoxide::Database>,
     loss: Loss,
+    calls: Calls,
 }
 
 impl Embedded {
+    fn note(&self, operation: &str, body: &[u8]) {
+        let mut call = operation.to_owned();
+        note_tables(&serde_json::from_slice(body).unwrap_or_default(), &mut call);
+        self.calls.lock().expect("no panic").push(call);
+    }
+
     /// Whether the answer to this call gets lost.
     fn loses(&self, operation: &str) -> bool {
         let mut loss = self.loss.lock().expect("no panic");
@@ -143,6 +165,25 @@ impl Embedded {
         let this_one = calls.contains(&0);
         *calls = calls.start.saturating_sub(1)..calls.end.saturating_sub(1);
         this_one
+    }
+}
+
+/// The value of each `TableName`, in order.
+fn note_tables(body: &Value, call: &mut String) {
+    match body {
+        Value::Object(members) => {
+            for (name, value) in members {
+                match value {
+                    Value::String(table) if name == "TableName" => {
+                        call.push(' ');
+                        call.push_str(table);
+                    }
+                    value => note_tables(value, call),
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| note_tables(value, call)),
+        _ => {}
     }
 }
 
@@ -168,6 +209,7 @@ impl HttpConnector for Embedded {
             let operation = request.headers().get("x-amz-target").and_then(|target| target.split('.').nth(1));
             let operation = operation.unwrap_or_default();
             let body = request.body().bytes().unwrap_or_default();
+            embedded.note(operation, body);
             let (status, body) = match dispatch(&embedded.database, operation, body) {
                 Ok(body) => (200, body),
                 Err(error) => (error.status_code(), error.to_json()),

@@ -21,7 +21,7 @@ pub const AUDIENCE: &str = "http://localhost:8000";
 /// A key pair and the tokens that it signs.
 #[derive(Debug)]
 pub struct Issuer {
-    private: EncodingKey,
+    pub(super) private: EncodingKey,
     private_pem: String,
     public: PublishedKey,
     public_pem: String,
@@ -136,6 +136,7 @@ impl Issuer {
             jti: "test".to_owned(),
             client_id: "test".to_owned(),
             scope: "api".to_owned(),
+            auth_time: Some(now.as_second()),
             sid: Uuid::nil(),
             username: username.to_owned(),
             roles: Vec::new(),

@@ -2,6 +2,7 @@
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::Claims;
@@ -19,6 +20,8 @@ pub struct Caller {
     pub roles: Vec<String>,
     /// The session that the token belongs to.
     pub session_id: Uuid,
+    /// When the user last proved who they are, where the token says so.
+    pub auth_time: Option<Timestamp>,
 }
 
 impl Caller {
@@ -26,11 +29,25 @@ impl Caller {
     pub fn is_admin(&self) -> bool {
         self.roles.iter().any(|role| role == "admin")
     }
+
+    /// Refuses a caller who did not prove who they are within `max_age` before `now`, by asking for a new login (RFC 9470).
+    pub fn authenticated_within(&self, max_age: SignedDuration, now: Timestamp) -> Result<(), Problem> {
+        match self.auth_time {
+            Some(at) if now.duration_since(at) <= max_age => Ok(()),
+            _ => Err(Problem::insufficient_authentication(max_age)),
+        }
+    }
 }
 
 impl From<Claims> for Caller {
     fn from(claims: Claims) -> Self {
-        Self { user_id: claims.sub, username: claims.username, roles: claims.roles, session_id: claims.sid }
+        Self {
+            user_id: claims.sub,
+            username: claims.username,
+            roles: claims.roles,
+            session_id: claims.sid,
+            auth_time: claims.auth_time.and_then(|seconds| Timestamp::from_second(seconds).ok()),
+        }
     }
 }
 

@@ -1,11 +1,15 @@
 //! What an access token says.
 
+use jiff::SignedDuration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 /// The header's `typ` of an access token (RFC 9068 §2.1).
 pub const TYPE: &str = "at+jwt";
+
+/// How long an access token is valid at most.
+pub const LIFETIME: SignedDuration = SignedDuration::from_mins(15);
 
 /// The claims of an access token (RFC 9068 §2.2), and `sid`, `username` and `roles` of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +36,9 @@ pub struct Claims {
     /// What it may be used for, space-separated; optional in RFC 9068, absent means nothing in particular.
     #[serde(default)]
     pub scope: String,
+    /// When the user last proved who they are, seconds since the epoch (RFC 9068 §2.2.1): at the login, which refreshes keep.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_numeric_date")]
+    pub auth_time: Option<i64>,
     /// The session that it belongs to.
     pub sid: Uuid,
     /// The user's name.
@@ -51,6 +58,11 @@ fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Er
         (seconds.abs() < 1e12).then_some(seconds as i64)
     });
     whole.ok_or_else(|| D::Error::custom("expected seconds since the epoch"))
+}
+
+/// The same, where it may be absent.
+fn optional_numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    numeric_date(deserializer).map(Some)
 }
 
 /// `aud` is one name or several (RFC 7519 §4.1.3).

@@ -6,18 +6,35 @@
 //!
 //! Auth writes, in the very transaction that ends a session; the others only read. Each shard is sorted by time, so that a
 //! copy is brought up to date by reading its end. An item's TTL `expires_at` comes when no token of the session can be left.
+//!
+//! # How long a revoked session still gets in
+//!
+//! - Normally up to 10 seconds after the transaction was written: no request is answered by an older copy. When reading
+//!   it again fails, it is tried again five seconds later; two failures in a row still stay below 30 seconds.
+//! - While the table cannot be read at all, up to 5 minutes: as long the copy still serves. Then nobody gets in (503)
+//!   until it can be read.
+//! - A function that starts without the table lets nobody in (503) until it can be read.
+//!
+//! Clocks are taken to differ by less than [`CLOCK_SKEW`](super::verifier::CLOCK_SKEW).
 
-use aws_sdk_dynamodb::types::TransactWriteItem;
+mod copy;
+
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use serde::de::Error as _;
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::db::{DbError, Key, Table};
+pub(super) use copy::Revocations;
+
+use super::LIFETIME;
+use crate::db::{DbError, Item, Key, Table};
 
 /// How many partitions the table is spread over: each takes 1000 writes a second.
 const SHARDS: u8 = 8;
 
-/// Writes revocations.
+/// Writes revocations, and reads them.
 #[derive(Debug, Clone)]
 pub struct RevocationLog {
     table: Table,
@@ -25,12 +42,22 @@ pub struct RevocationLog {
 
 #[derive(Serialize)]
 struct Revocation {
-    session_id: Uuid,
     /// TTL, seconds since the epoch.
     expires_at: i64,
 }
 
+/// A session, and when it was revoked, in microseconds since the epoch.
+type Entry = (Uuid, i64);
+
 impl RevocationLog {
+    /// How long after the time in its key a revocation may appear: longer than a function that writes may run, and clocks
+    /// may differ.
+    pub const MAX_DELAY: SignedDuration = SignedDuration::from_secs(30);
+    /// For how long a revocation counts. The last token of its session may have been issued by a request that began before
+    /// the revocation was written and ended as late as it may: hence one delay for each of the two.
+    pub const RETENTION: SignedDuration =
+        SignedDuration::from_secs(LIFETIME.as_secs() + 2 * Self::MAX_DELAY.as_secs());
+
     /// The log in `RevocationTable`.
     pub fn new(table: Table) -> Self {
         Self { table }
@@ -41,14 +68,61 @@ impl RevocationLog {
         self.table.clone()
     }
 
-    /// Revokes a session, in the transaction that ends it; twice is once.
+    /// Revokes a session, in the transaction that ends it; twice is once. `at` is when the request began that does so.
     pub fn write(&self, session_id: Uuid, at: Timestamp) -> Result<TransactWriteItem, DbError> {
-        let key = Key::new(shard(session_id), format!("{:016}#{session_id}", at.as_microsecond()));
+        let key =
+            Key::new(shard(session_id.as_bytes()[15] % SHARDS), format!("{}#{session_id}", sort_key(at)));
+        // Long after the last reader: TTL must never be what ends a revocation.
         let expires_at = (at + SignedDuration::from_hours(1)).as_second();
-        self.table.put_write(&key, &Revocation { session_id, expires_at }, "")
+        self.table.put_write(&key, &Revocation { expires_at }, "")
+    }
+
+    /// What was revoked at `from` and later, read consistently from all shards at once.
+    async fn since(&self, from: Timestamp) -> Result<Vec<Entry>, DbError> {
+        let mut shards: JoinSet<_> =
+            (0..SHARDS).map(|number| read_shard(self.table.clone(), shard(number), sort_key(from))).collect();
+        let mut entries = Vec::new();
+        while let Some(shard) = shards.join_next().await {
+            entries.extend(shard.map_err(|error| DbError::Unavailable(error.into()))??);
+        }
+        Ok(entries)
     }
 }
 
-fn shard(session_id: Uuid) -> String {
-    format!("SHARD#{}", session_id.as_bytes()[15] % SHARDS)
+fn shard(number: u8) -> String {
+    format!("SHARD#{number}")
+}
+
+/// Sorts as the times do.
+fn sort_key(at: Timestamp) -> String {
+    format!("{:016}", at.as_microsecond())
+}
+
+async fn read_shard(table: Table, shard: String, from: String) -> Result<Vec<Entry>, DbError> {
+    let mut pages = table
+        .client()
+        .query()
+        .table_name(table.name())
+        .key_condition_expression("pk = :shard AND sk >= :from")
+        .expression_attribute_values(":shard", AttributeValue::S(shard))
+        .expression_attribute_values(":from", AttributeValue::S(from))
+        .projection_expression("sk")
+        .consistent_read(true)
+        .into_paginator()
+        .send();
+    let mut entries = Vec::new();
+    while let Some(page) = pages.try_next().await? {
+        for item in page.items() {
+            // An entry that cannot be understood may be anyone's: better an error than a session that lives on.
+            let entry = parse(item)
+                .ok_or_else(|| DbError::Format(serde_dynamo::Error::custom("not a revocation")))?;
+            entries.push(entry);
+        }
+    }
+    Ok(entries)
+}
+
+fn parse(item: &Item) -> Option<Entry> {
+    let (at, session_id) = item.get("sk")?.as_s().ok()?.split_once('#')?;
+    Some((session_id.parse().ok()?, at.parse().ok()?))
 }

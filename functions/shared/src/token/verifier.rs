@@ -1,50 +1,36 @@
 //! The one verifier of access tokens, which every service uses.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::Arc;
 
-use aws_sdk_secretsmanager::Client;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderValue;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use tokio::time::timeout;
 
+use super::Caller;
 use super::claims::{Claims, TYPE};
+use super::key_source::{KeySource, LoadError};
 use super::keys::KeySet;
-use super::{Caller, InvalidKeys};
+use super::revocations::{RevocationLog, Revocations};
+use crate::aws::Aws;
 use crate::clock::Clock;
-use crate::config::{ConfigError, Env};
+use crate::config::Env;
+use crate::db::Table;
 use crate::json;
-use crate::problem::{Chain, Problem};
+use crate::problem::Problem;
 
 /// Longer tokens are refused unread, in bytes.
 const MAX_TOKEN: usize = 8 * 1024;
 /// How far the clock of Auth's sandbox may be ahead of ours. `exp` gets no leeway.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(5);
-/// The keys are read again when they are older.
-const MAX_AGE: SignedDuration = SignedDuration::from_mins(5);
-/// At most one read of the keys in this time, whatever key ids arrive.
-const MIN_INTERVAL: SignedDuration = SignedDuration::from_secs(10);
-
-/// A request does not wait longer than this for keys that it may do without.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Verifies access tokens with the published keys.
+/// Verifies access tokens with the published keys, and knows the sessions that ended before their tokens did.
 #[derive(Debug)]
 pub struct Verifier {
-    keys: RwLock<Arc<KeySet>>,
-    clock: Clock,
-    source: Option<Source>,
-}
-
-#[derive(Debug)]
-struct Source {
-    client: Client,
-    secret: String,
-    /// When a read was last begun.
-    read: Mutex<Timestamp>,
+    pub(super) keys: KeySource,
+    /// None only in tests that do not care.
+    pub(super) revocations: Option<Revocations>,
+    pub(super) clock: Clock,
 }
 
 /// Why a token was refused; for the log, not for the caller.
@@ -86,30 +72,12 @@ pub enum Refused {
     /// Before `nbf` or `iat`.
     #[error("the token is not valid yet")]
     NotYetValid,
-}
-
-/// The keys could not be read at start.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// A variable is missing.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// Secrets Manager did not give the secret.
-    #[error("cannot read secret {name}")]
-    Read {
-        /// The secret.
-        name: String,
-        /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The secret's content is not a set of keys.
-    #[error("secret {name} does not hold verification keys")]
-    Content {
-        /// The secret.
-        name: String,
-        /// Why.
-        source: InvalidKeys,
-    },
+    /// Its session ended.
+    #[error("the token's session was revoked")]
+    Revoked,
+    /// Nobody can tell whether its session ended: no fault of the token.
+    #[error("the revocations cannot be read")]
+    RevocationsUnknown,
 }
 
 /// Every member that our tokens' headers have. Any other (`jku`, `jwk`, `x5u`, `x5c`, `crit`, `zip`, …) and any
@@ -123,36 +91,41 @@ struct Header {
 }
 
 impl Verifier {
-    /// Reads the keys from the secret that `VERIFICATION_KEYS_SECRET` names.
-    pub async fn load(env: &Env, client: Client, clock: Clock) -> Result<Self, LoadError> {
-        let secret = env.required("VERIFICATION_KEYS_SECRET")?.to_owned();
-        let keys = read(&client, &secret).await?;
-        let read = Mutex::new(clock.now());
-        Ok(Self { keys: RwLock::new(Arc::new(keys)), clock, source: Some(Source { client, secret, read }) })
+    /// Reads the keys from the secret that `VERIFICATION_KEYS_SECRET` names, and the revocations from the table that
+    /// `REVOCATION_TABLE` names. A table that cannot be read is no error: [`verify`](Self::verify) tries again.
+    pub async fn load(env: &Env, aws: &Aws, clock: Clock) -> Result<Self, LoadError> {
+        let table = Table::new(aws.dynamodb(), env.required("REVOCATION_TABLE")?);
+        let revocations = Revocations::new(RevocationLog::new(table), clock.clone());
+        let keys = KeySource::load(env, aws.secrets_manager(), clock.clone());
+        let (keys, ()) = tokio::join!(keys, revocations.refresh());
+        Ok(Self { keys: keys?, revocations: Some(revocations), clock })
     }
 
-    /// A verifier whose keys never change.
+    /// A verifier whose keys never change and for which no session was revoked.
+    #[cfg(feature = "testing")]
     pub fn fixed(keys: KeySet, clock: Clock) -> Self {
-        Self { keys: RwLock::new(Arc::new(keys)), clock, source: None }
+        Self { keys: KeySource::fixed(keys, clock.clone()), revocations: None, clock }
+    }
+
+    /// The same with the revocations in `log`, which are read by the first token.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn with_revocations(self, log: RevocationLog) -> Self {
+        Self { revocations: Some(Revocations::new(log, self.clock.clone())), ..self }
     }
 
     /// The keys in use, read again from the secret where they are due.
     pub async fn keys(&self) -> Arc<KeySet> {
-        self.refresh(MAX_AGE).await;
-        self.current()
+        self.keys.get().await
     }
 
     /// The keys in use, read again where they are due or do not hold `kid`.
     pub async fn keys_with(&self, kid: &str) -> Arc<KeySet> {
-        let keys = self.keys().await;
-        if keys.get(kid).is_some() {
-            return keys;
-        }
-        self.refresh(MIN_INTERVAL).await;
-        self.current()
+        self.keys.get_with(kid).await
     }
 
-    /// The caller whose token the `Authorization` header carries; 401 for every other header.
+    /// The caller whose token the `Authorization` header carries; 401 for every other header, and 503 where nobody can
+    /// tell whether the session was revoked.
     pub async fn authenticate(&self, header: &HeaderValue) -> Result<Caller, Problem> {
         let token = bearer(header);
         let outcome = match token {
@@ -161,7 +134,10 @@ impl Verifier {
         };
         outcome.map(Caller::from).map_err(|refused| {
             tracing::info!(reason = %refused, "token refused");
-            Problem::unauthorized(Some("invalid_token"))
+            match refused {
+                Refused::RevocationsUnknown => Problem::unavailable(Revocations::RETRY_AFTER),
+                _ => Problem::unauthorized(Some("invalid_token")),
+            }
         })
     }
 
@@ -172,41 +148,13 @@ impl Verifier {
         }
         let token = Token::parse(token)?;
         let keys = self.keys_with(&token.header.kid).await;
-        verify_with(&keys, &token, self.clock.now())
-    }
-
-    fn current(&self) -> Arc<KeySet> {
-        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Reads the keys again where the last attempt is older than `age`. A failure keeps the good set that is there.
-    async fn refresh(&self, age: SignedDuration) {
-        let Some(source) = &self.source else { return };
-        {
-            let mut read = source.read.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = self.clock.now();
-            if now.duration_since(*read) < age {
-                return;
-            }
-            *read = now;
-        }
-        match timeout(PATIENCE, read(&source.client, &source.secret)).await {
-            Ok(Ok(keys)) => *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys),
-            Ok(Err(error)) => {
-                tracing::error!(error = %Chain(&error), "keeping the verification keys of before");
-            }
-            Err(_) => {
-                tracing::error!("reading the verification keys takes too long: keeping those of before");
-            }
+        let claims = verify_with(&keys, &token, self.clock.now())?;
+        // Last, so that nobody makes us read the table with a token that is none.
+        match &self.revocations {
+            Some(revocations) => revocations.check(claims.sid).await.map(|()| claims),
+            None => Ok(claims),
         }
     }
-}
-
-async fn read(client: &Client, secret: &str) -> Result<KeySet, LoadError> {
-    let output = client.get_secret_value().secret_id(secret).send().await;
-    let output = output.map_err(|error| LoadError::Read { name: secret.to_owned(), source: error.into() })?;
-    KeySet::parse(output.secret_string().unwrap_or_default())
-        .map_err(|source| LoadError::Content { name: secret.to_owned(), source })
 }
 
 impl KeySet {

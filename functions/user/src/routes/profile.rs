@@ -1,6 +1,7 @@
 //! `GET` and `PATCH /profile`.
 
 use axum::extract::State;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer};
 use shared::http::Json;
 use shared::problem::Problem;
@@ -10,6 +11,11 @@ use shared::token::Caller;
 use crate::State as App;
 use crate::model::{Email, Phone, Profile};
 use crate::store::ProfileChange;
+
+/// How long ago the login may be that another address for mail needs.
+const RECENTLY: SignedDuration = SignedDuration::from_mins(10);
+/// How often a change is tried whose profile changed under it.
+const ATTEMPTS: u32 = 5;
 
 /// A JSON Merge Patch (RFC 7396): a member that is absent stays as it is, `null` removes it.
 #[derive(Debug, Deserialize)]
@@ -38,24 +44,67 @@ pub(crate) async fn get(State(app): State<App>, caller: Caller) -> Result<Json<P
     app.users.profile(caller.user_id).await?.map(Json).ok_or_else(no_profile)
 }
 
-/// Changes the caller's profile.
+/// Changes the caller's profile. Another address for mail needs a recent login (RFC 9470), because whoever reads the
+/// mail there can reset the password, and a stolen access token must not be enough for that.
 pub(crate) async fn patch(
     State(app): State<App>,
     caller: Caller,
     Json(patch): Json<Patch>,
 ) -> Result<Json<Profile>, Problem> {
-    let change = ProfileChange { email: patch.email, phone: patch.phone, name: patch.name };
-    let changed = app.users.change_profile(caller.user_id, &change, app.clock.now()).await?;
+    let now = app.clock.now();
+    let change = ProfileChange { phone: patch.phone, name: patch.name };
+    if let Some(email) = patch.email
+        && change_email(&app, &caller, &email, &change, now).await?
+    {
+        return get(State(app), caller).await;
+    }
+    let changed = app.users.change_profile(caller.user_id, &change, now).await?;
     changed.map(Json).ok_or_else(no_profile)
+}
+
+/// Changes the address and all the rest; false, and nothing is done, where it is the caller's address already.
+async fn change_email(
+    app: &App,
+    caller: &Caller,
+    email: &Email,
+    change: &ProfileChange,
+    now: Timestamp,
+) -> Result<bool, Problem> {
+    for _ in 0..ATTEMPTS {
+        let before = app.users.profile(caller.user_id).await?.ok_or_else(no_profile)?;
+        if before.email == *email {
+            return Ok(false);
+        }
+        caller.authenticated_within(RECENTLY, now)?;
+        if app.users.change_email(&before, email, change, now).await? {
+            return Ok(true);
+        }
+    }
+    Err(Problem::unavailable(1))
 }
 
 #[cfg(test)]
 mod tests {
     use http::{Method, StatusCode};
+    use jiff::SignedDuration;
     use serde_json::{Value, json};
-    use shared::testing::call;
+    use shared::testing::{Answer, call, issuer};
+    use uuid::Uuid;
 
+    use crate::model::Profile;
     use crate::routes::testing::App;
+    use crate::store::ProfileChange;
+
+    const MAHINDRA: Uuid = Uuid::from_u128(1);
+    const ADDRESS: &str = "mahindra@example.com";
+
+    async fn patch(app: &App, body: Value) -> Answer {
+        call(Method::PATCH, "/profile").token(&app.token).json(&body).send(&app.router).await
+    }
+
+    async fn profile(app: &App) -> Profile {
+        app.users.profile(MAHINDRA).await.unwrap().unwrap()
+    }
 
     #[tokio::test]
     async fn a_user_sees_the_own_profile_and_no_other() {
@@ -120,5 +169,100 @@ mod tests {
         assert_eq!((name.status, phone.status), (StatusCode::OK, StatusCode::OK));
         let read = call(Method::GET, "/profile").token(&app.token).send(&app.router).await.json;
         assert_eq!((read["name"].as_str(), read["phone"].as_str()), (Some("M"), Some("+4930123456")));
+    }
+
+    #[tokio::test]
+    async fn another_address_needs_a_recent_login_and_nothing_else_does() {
+        let app = App::new().await;
+        app.clock.advance(SignedDuration::from_mins(10));
+        let _recent = patch(&app, json!({"email": "second@example.com"})).await.expect(StatusCode::OK);
+
+        app.clock.advance(SignedDuration::from_secs(1));
+        let before = profile(&app).await;
+        let answer = patch(&app, json!({"email": "thief@example.com", "name": "Thief"})).await;
+        let answer = answer.expect(StatusCode::UNAUTHORIZED);
+        assert_eq!(answer.json["type"], "urn:problem-type:insufficient-user-authentication");
+        assert_eq!(
+            answer.headers["www-authenticate"],
+            "Bearer error=\"insufficient_user_authentication\", max_age=\"600\""
+        );
+        assert_eq!(profile(&app).await, before);
+
+        let same = json!({"email": "second@example.com", "name": "Mahindra"});
+        let answer = patch(&app, same).await.expect(StatusCode::OK);
+        assert_eq!(
+            (&answer.json["name"], &answer.json["email"]),
+            (&json!("Mahindra"), &json!("second@example.com"))
+        );
+
+        let mut claims = issuer().claims(MAHINDRA, "mahindra", app.clock.now());
+        claims.auth_time = None;
+        let token = issuer().sign(&issuer().header(), &claims);
+        let call = call(Method::PATCH, "/profile").token(&token).json(&json!({"email": "thief@example.com"}));
+        let _unknown = call.send(&app.router).await.expect(StatusCode::UNAUTHORIZED);
+    }
+
+    #[tokio::test]
+    async fn a_user_sees_whether_the_address_is_verified() {
+        let app = App::new().await;
+        assert_eq!(patch(&app, json!({})).await.json["email_verified"], false);
+        assert!(app.verify(MAHINDRA, ADDRESS).await);
+        assert_eq!(patch(&app, json!({})).await.json["email_verified"], true);
+        let _refused = patch(&app, json!({"email_verified": true})).await.expect(StatusCode::BAD_REQUEST);
+    }
+
+    #[tokio::test]
+    async fn an_address_that_a_user_leaves_is_free_and_the_new_one_is_not_verified() {
+        let app = App::new().await;
+        assert!(app.verify(MAHINDRA, ADDRESS).await);
+        let body = json!({"email": "new@example.com", "phone": null});
+        let answer = patch(&app, body).await.expect(StatusCode::OK);
+        assert_eq!(
+            (&answer.json["email"], &answer.json["email_verified"]),
+            (&json!("new@example.com"), &json!(false))
+        );
+        assert_eq!(answer.json.get("phone"), None);
+        let left = ADDRESS.to_owned().try_into().unwrap();
+        assert_eq!(app.users.verified_owner(&left).await.unwrap(), None);
+        // Until the new one is verified, the user is told at the one of before, however often it changes meanwhile.
+        let _again = patch(&app, json!({"email": "newer@example.com"})).await.expect(StatusCode::OK);
+        assert_eq!(profile(&app).await.proven_email(), Some(&left));
+        assert!(app.verify(MAHINDRA, "newer@example.com").await);
+        let verified = profile(&app).await;
+        assert_eq!(verified.proven_email().map(|email| email.as_str()), Some("newer@example.com"));
+        assert_eq!(verified.former_email, None);
+    }
+
+    #[tokio::test]
+    async fn of_two_new_addresses_at_once_one_stays_and_no_claim_is_left() {
+        let app = App::new().await;
+        assert!(app.verify(MAHINDRA, ADDRESS).await);
+        let (first, second) = tokio::join!(
+            patch(&app, json!({"email": "first@example.com"})),
+            patch(&app, json!({"email": "second@example.com"}))
+        );
+        assert_eq!((first.status, second.status), (StatusCode::OK, StatusCode::OK));
+        let after = profile(&app).await;
+        assert!(
+            !after.email_verified
+                && ["first@example.com", "second@example.com"].contains(&after.email.as_str())
+        );
+        assert_eq!(after.former_email.as_ref().map(|email| email.as_str()), Some(ADDRESS));
+        assert_eq!(app.database.items::<Value>("UserTable").await.len(), 1, "the profile, and no claim");
+    }
+
+    /// A claim without a verified profile would keep an address from everybody.
+    #[tokio::test]
+    async fn an_address_that_is_verified_while_it_changes_leaves_no_claim_behind() {
+        let app = App::new().await;
+        let read = profile(&app).await;
+        assert!(app.verify(MAHINDRA, ADDRESS).await);
+        let (email, now) = ("new@example.com".to_owned().try_into().unwrap(), app.clock.now());
+        let change = ProfileChange::default();
+        assert!(!app.users.change_email(&read, &email, &change, now).await.unwrap(), "it was read before");
+        assert!(profile(&app).await.email_verified);
+
+        let _changed = patch(&app, json!({"email": email.as_str()})).await.expect(StatusCode::OK);
+        assert_eq!(app.database.items::<Value>("UserTable").await.len(), 1, "the profile, and no claim");
     }
 }

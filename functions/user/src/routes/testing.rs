@@ -3,6 +3,7 @@
 use axum::Router;
 use jiff::Timestamp;
 use shared::clock::Clock;
+use shared::db::{Transaction, TransactionError};
 use shared::id::Generator;
 use shared::routes::Service;
 use shared::testing::{Database, issuer};
@@ -14,9 +15,11 @@ use crate::store::UserStore;
 
 pub(crate) struct App {
     pub(crate) router: Router,
-    /// A token of `mahindra`.
+    pub(crate) users: UserStore,
+    pub(crate) database: Database,
+    pub(crate) clock: Clock,
+    /// A token of `mahindra`, who logged in when the test began.
     pub(crate) token: String,
-    now: Timestamp,
 }
 
 impl App {
@@ -29,6 +32,8 @@ impl App {
             user_id: Uuid::from_u128(1),
             username: "mahindra".to_owned().try_into().unwrap(),
             email: "mahindra@example.com".to_owned().try_into().unwrap(),
+            email_verified: false,
+            former_email: None,
             phone: Some("+15551234567".to_owned().try_into().unwrap()),
             name: None,
             created_at: now,
@@ -36,13 +41,27 @@ impl App {
         };
         users.put_profile(&profile).await.unwrap();
         let service = Service { verifier: issuer().verifier(&clock), tables: vec![users.table()] };
-        let state = State { users, clock, ids: Generator::counting() };
+        let state = State { users: users.clone(), clock: clock.clone(), ids: Generator::counting() };
         let token = issuer().token(profile.user_id, now);
-        Self { router: crate::router(state, service), token, now }
+        Self { router: crate::router(state, service), users, database, clock, token }
     }
 
     /// A token of someone else.
     pub(crate) fn stranger(&self) -> String {
-        issuer().token(Uuid::from_u128(2), self.now)
+        issuer().token(Uuid::from_u128(2), self.clock.now())
+    }
+
+    /// Verifies an address as the mail to it does; whether it could be.
+    pub(crate) async fn verify(&self, user_id: Uuid, email: &str) -> bool {
+        let email = email.to_owned().try_into().unwrap();
+        let writes = self.users.verify_writes(user_id, &email, self.clock.now()).unwrap();
+        let mut transaction = Transaction::new(self.users.table().client());
+        transaction.add(writes.claim);
+        transaction.add(writes.profile);
+        match transaction.run().await {
+            Ok(()) => true,
+            Err(TransactionError::Cancelled(_)) => false,
+            Err(TransactionError::Db(error)) => panic!("{error}"),
+        }
     }
 }
