@@ -12,9 +12,11 @@ mod routes;
 mod secrets;
 #[cfg_attr(not(test), expect(dead_code, reason = "the flows that log the other events are being built"))]
 mod security;
+mod sessions;
 mod signing;
 pub mod store;
 mod throttle;
+mod tokens;
 
 #[cfg(test)]
 mod testing;
@@ -33,7 +35,10 @@ use shared::token::{RevocationLog, Verifier};
 use user::store::UserStore;
 
 use passwords::Passwords;
-use routes::{health, jwks, login, openid_configuration, register};
+use routes::{
+    health, jwks, login, logout, logout_all, openid_configuration, password_change, refresh, register,
+    session, sessions as session_list,
+};
 use signing::Signer;
 use store::AuthStore;
 use throttle::Throttle;
@@ -103,6 +108,12 @@ pub fn routes() -> Routes<State> {
     Routes::new("auth")
         .post("/register", Access::Public, register::post)
         .post("/login", Access::Public, login::post)
+        .post("/refresh", Access::Public, refresh::post)
+        .post("/logout", Access::Caller, logout::post)
+        .post("/logout/all", Access::Caller, logout_all::post)
+        .post("/password/change", Access::Caller, password_change::post)
+        .get("/sessions", Access::Caller, session_list::get)
+        .delete("/sessions/{id}", Access::Caller, session::delete)
         .get("/.well-known/jwks.json", Access::Public, jwks::get)
         .get("/.well-known/openid-configuration", Access::Public, openid_configuration::get)
         .get("/health", Access::Public, health::get)

@@ -5,6 +5,7 @@
 //! | item | pk | sk |
 //! |---|---|---|
 //! | account | `ACCOUNT#<user name, lower case>` | `ACCOUNT` |
+//! | session | `USER#<user id>` | `SESSION#<session id>` |
 //! | throttle bucket | `BUCKET#<kind>#<SHA-256 of whose it is, base64url>` | `BUCKET` |
 //!
 //! An account's key is what makes user names unique, whatever their case.
@@ -18,6 +19,7 @@
 mod accounts;
 mod buckets;
 mod outbox;
+mod sessions;
 
 use shared::db::{Table, Transaction};
 use shared::token::RevocationLog;

@@ -60,6 +60,7 @@ pub(crate) fn aws_env<'a>(vars: impl IntoIterator<Item = (&'a str, &'a str)>) ->
 /// The service under test.
 pub(crate) struct App {
     pub(crate) router: Router,
+    pub(crate) state: State,
     pub(crate) accounts: AuthStore,
     pub(crate) users: UserStore,
     pub(crate) database: Database,
@@ -114,7 +115,8 @@ impl App {
             demo_login,
         };
         let service = Service { verifier: Arc::clone(&verifier), tables: accounts.tables() };
-        Self { router: crate::router(state, service), accounts, users, database, clock, passwords, verifier }
+        let router = crate::router(state.clone(), service);
+        Self { router, state, accounts, users, database, clock, passwords, verifier }
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
@@ -131,6 +133,22 @@ impl App {
         let _registered = self.post("/register", &body).await.expect(StatusCode::CREATED);
     }
 
+    /// Logs in whom [`register`](Self::register) registered.
+    pub(crate) async fn log_in(&self, username: &str) -> LoggedIn {
+        let body = json!({"username": username, "password": PASSWORD});
+        LoggedIn::of(&self.post("/login", &body).await.expect(StatusCode::OK))
+    }
+
+    /// Logs in whom [`seed_demo`](Self::seed_demo) seeded.
+    pub(crate) async fn log_in_demo(&self, username: &str) -> LoggedIn {
+        LoggedIn::of(&self.post("/login", &json!({ "username": username })).await.expect(StatusCode::OK))
+    }
+
+    /// `method path` with an access token, without a body.
+    pub(crate) async fn send(&self, method: Method, path: &str, access: &str) -> Answer {
+        call(method, path).token(access).send(&self.router).await
+    }
+
     /// Seeds a demo user; one with roles can only be made behind the store's back.
     pub(crate) async fn seed_demo(&self, username: &str, roles: &[&str]) {
         let name: Username = username.to_owned().try_into().unwrap();
@@ -141,5 +159,19 @@ impl App {
             let key = Key::new(format!("ACCOUNT#{username}"), "ACCOUNT");
             self.database.table("AuthTable").put(&key, &account).await.unwrap();
         }
+    }
+}
+
+/// The tokens of a session.
+pub(crate) struct LoggedIn {
+    pub(crate) access: String,
+    pub(crate) refresh: String,
+}
+
+impl LoggedIn {
+    /// Those that a login or a refresh answered.
+    pub(crate) fn of(answer: &Answer) -> Self {
+        let text = |name: &str| answer.json[name].as_str().unwrap().to_owned();
+        Self { access: text("access_token"), refresh: text("refresh_token") }
     }
 }

@@ -376,6 +376,233 @@ mod tests {
         test.guess("alice", HOME).await.expect("Retry-After is when it goes on");
         test.guess("alice", HOME).await.unwrap_err();
         test.wait(10 * 720);
-        assert_eq!(test.guesses("alice", HOME).await, 10);
+        assert_eq!(test.guesses("ALICE", HOME).await, 10, "in any case");
+        assert_eq!(test.guesses("bob", HOME).await, 10, "each name for itself");
+    }
+
+    /// Against a token bucket as one would write it down: some tokens, and time that brings more.
+    #[tokio::test]
+    async fn a_bucket_in_the_table_is_a_token_bucket() {
+        let test = test().await;
+        let bucket = Bucket::new(Kind::NameAndAddress, Subject::NameAt("alice", at(HOME)));
+        let Rate { burst, every } = bucket.kind.rate();
+        let (full, token) = (i128::from(burst) * every.as_micros(), every.as_micros());
+        let mut level = full;
+        let mut random = 1_u64;
+        let (mut taken, mut refused) = (0, 0);
+        for _ in 0..600 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            // Up to half a token's time, seldom a long rest.
+            let most = if random >> 60 == 0 { 20 } else { 1 };
+            let pause =
+                SignedDuration::from_micros(i64::try_from(random >> 32).unwrap() % (360_000_000 * most));
+            test.clock.advance(pause);
+            level = full.min(level + pause.as_micros());
+            let now = test.clock.now();
+            if random >> 8 & 7 == 0 {
+                test.throttle.store.give_back(&bucket).await.unwrap();
+                level = full.min(level + token);
+                continue;
+            }
+            let take = test.throttle.store.take(&bucket, now).await.unwrap();
+            assert_eq!(take.taken, level >= token, "{level}");
+            level -= if take.taken { token } else { 0 };
+            let wait = bucket.kind.rate().wait(take.full_at, now);
+            assert_eq!(wait.as_micros(), (token - level).max(0));
+            *(if take.taken { &mut taken } else { &mut refused }) += 1;
+        }
+        assert!(taken > 200 && refused > 50, "{taken} {refused}");
+    }
+
+    #[tokio::test]
+    async fn simultaneous_attempts_take_what_there_is_and_no_more() {
+        let test = test().await;
+        let at_once = async || {
+            let mut attempts = tokio::task::JoinSet::new();
+            for _ in 0..50 {
+                let throttle = test.throttle.clone();
+                attempts.spawn(async move { throttle.login("alice", at(HOME)).await.is_ok() });
+            }
+            attempts.join_all().await.into_iter().filter(|through| *through).count()
+        };
+        assert_eq!(at_once().await, 10, "from a bucket that was never used");
+        test.wait(3 * 720);
+        assert_eq!(at_once().await, 3, "from one that is not full");
+        test.wait(10 * 720);
+        assert_eq!(at_once().await, 10, "from one that is full again");
+    }
+
+    #[tokio::test]
+    async fn one_address_does_not_use_up_a_name() {
+        let test = test().await;
+        for hour in 0..24 {
+            for _ in 0..12 {
+                let _guess = test.guess("alice", "198.18.0.1").await;
+            }
+            // Her phone has another address each time.
+            test.right("alice", &elsewhere(hour + 2)).await.expect("the owner gets in at once");
+            test.wait(3600);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_attack_from_everywhere_keeps_nobody_out() {
+        let test = test().await;
+        test.right("alice", HOME).await.unwrap();
+        let mut guesses = 0;
+        for n in 0..100 {
+            guesses += i32::from(test.guess("alice", &elsewhere(n)).await.is_ok());
+        }
+        assert_eq!(guesses, 20);
+
+        for _ in 0..20 {
+            test.right("alice", HOME).await.expect("the name's bucket does not count at home");
+        }
+        let wait = test
+            .right("alice", "203.0.113.9")
+            .await
+            .expect_err("nor is an address known to be hers elsewhere");
+        assert_eq!(wait, 360);
+        test.wait(wait);
+        test.right("alice", "203.0.113.9").await.expect("as fast as the name's bucket fills");
+        test.right("alice", "203.0.113.9").await.expect("and then it is known");
+    }
+
+    #[tokio::test]
+    async fn guesses_at_an_account_in_a_day_are_as_many_as_promised() {
+        let test = test().await;
+        test.right("alice", HOME).await.unwrap();
+        let (mut unknown, mut known) = (0, 0);
+        for n in 0..24 * 12 {
+            unknown += i32::from(test.guess("alice", &elsewhere(n)).await.is_ok());
+            // Somebody behind the same router.
+            known += i32::from(test.guess("alice", HOME).await.is_ok());
+            test.wait(300);
+        }
+        assert!(unknown <= 20 + 240 && known <= 10 + 144, "{unknown} {known}");
+        assert!(unknown >= 240 && known >= 144, "less is promised to the owner too: {unknown} {known}");
+    }
+
+    #[tokio::test]
+    async fn honest_use_is_not_limited() {
+        let test = test().await;
+        for n in 0..310 {
+            test.right(&format!("user-{n}"), "127.0.0.1")
+                .await
+                .expect("more users than the address has tokens");
+        }
+        for _ in 0..15 {
+            test.right("user-1", "127.0.0.1").await.expect("more logins than the name has tokens there");
+        }
+        assert_eq!(test.guesses("user-1", "127.0.0.1").await, 10, "and no more left than there were");
+    }
+
+    #[tokio::test]
+    async fn logging_in_oneself_earns_no_guesses_at_others() {
+        let test = test().await;
+        let mut guesses = 0;
+        for victim in 0..320 {
+            if victim % 20 == 0 {
+                // From an address of 300 wrong guesses, an unknown name does not get in.
+                let _own = test.right(&format!("mallory-{victim}"), "198.18.0.1").await;
+            }
+            guesses += i32::from(test.guess(&format!("victim-{victim}"), "198.18.0.1").await.is_ok());
+        }
+        assert_eq!(guesses, 300);
+    }
+
+    #[tokio::test]
+    async fn an_address_is_known_for_thirty_days_after_the_last_login() {
+        let test = test().await;
+        let day = 24 * 60 * 60;
+        test.right("alice", HOME).await.unwrap();
+        test.wait(29 * day);
+        test.right("alice", HOME).await.unwrap();
+        test.wait(29 * day);
+        for n in 0..30 {
+            let _guess = test.guess("alice", &elsewhere(n)).await;
+        }
+        test.right("alice", HOME).await.expect("known");
+        test.wait(30 * day);
+        for n in 0..30 {
+            let _guess = test.guess("alice", &elsewhere(n)).await;
+        }
+        test.right("alice", HOME).await.expect_err("forgotten, though the item may still be there");
+
+        test.throttle.know("alice", at(HOME)).await;
+        test.right("alice", HOME).await.expect("a token from a mail makes it known too");
+    }
+
+    #[tokio::test]
+    async fn a_client_is_an_ipv4_address_or_an_ipv6_network() {
+        let address = |text: &str| Bucket::new(Kind::Address, Subject::Address(at(text))).digest;
+        assert_eq!(address("2001:db8:1:2::1"), address("2001:db8:1:2:ffff:ffff:ffff:ffff"));
+        assert_eq!(address("::ffff:192.0.2.1"), address("192.0.2.1"));
+        assert_ne!(address("2001:db8:1:2::1"), address("2001:db8:1:3::1"));
+        assert_ne!(address("192.0.2.1"), address("192.0.2.2"));
+
+        let test = test().await;
+        let nowhere = || test.throttle.take(Kind::PasswordForgot, Subject::Address(ClientAddress(None)));
+        for _ in 0..3 {
+            nowhere().await.unwrap();
+        }
+        nowhere().await.expect_err("requests from nowhere share a bucket");
+    }
+
+    #[tokio::test]
+    async fn what_is_typed_as_a_name_is_only_kept_as_a_hash() {
+        let test = test().await;
+        for name in ["hunter2", "", "no such name can be", &"x".repeat(60_000)] {
+            assert_eq!(test.guesses(name, HOME).await, 10);
+        }
+        let items: Vec<Value> = test.database.items("AuthTable").await;
+        assert_eq!(items.len(), 1 + 2 * 4);
+        let items = format!("{items:?}");
+        assert!(!items.contains("hunter2") && !items.contains(HOME) && items.len() < 10_000, "{items}");
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_costs_a_token_at_most_and_gives_none() {
+        let test = test().await;
+        if !test.database.can_lose_answers() {
+            return;
+        }
+        test.throttle.store.take(&bucket(), test.clock.now()).await.unwrap();
+        test.database.lose_answers("UpdateItem", 0..1);
+        let take = test.throttle.store.take(&bucket(), test.clock.now()).await.unwrap();
+        assert!(take.taken);
+        let mut left = 0;
+        while test.throttle.store.take(&bucket(), test.clock.now()).await.unwrap().taken {
+            left += 1;
+        }
+        assert!((7..=8).contains(&left), "{left}");
+    }
+
+    fn bucket() -> Bucket {
+        Bucket::new(Kind::NameAndAddress, Subject::NameAt("alice", at(HOME)))
+    }
+
+    #[tokio::test]
+    async fn while_the_table_fails_nobody_may_try() {
+        let test = test().await;
+        if !test.database.can_lose_answers() {
+            return;
+        }
+        test.database.lose_answers("UpdateItem", 0..100);
+        let problem = test.throttle.login("alice", at(HOME)).await.unwrap_err();
+        assert!(problem.to_string().starts_with("503"), "{problem}");
+        let problem = test.throttle.take(Kind::Registration, Subject::Address(at(HOME))).await.unwrap_err();
+        assert!(problem.to_string().starts_with("503"), "{problem}");
+    }
+
+    #[tokio::test]
+    async fn a_permit_that_cannot_be_given_back_fails_nothing() {
+        let test = test().await;
+        if !test.database.can_lose_answers() {
+            return;
+        }
+        let permit = test.throttle.login("alice", at(HOME)).await.unwrap();
+        test.database.lose_answers("UpdateItem", 0..100);
+        permit.give_back().await;
     }
 }

@@ -1,26 +1,26 @@
 //! `POST /login`.
 
 use axum::extract::State;
-use http::HeaderName;
-use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
-use serde::{Deserialize, Deserializer, Serialize};
-use shared::http::Json;
-use shared::problem::Problem;
-use shared::token::{Claims, LIFETIME};
+use http::header::{USER_AGENT, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::{Deserialize, Deserializer};
+use shared::http::{ClientAddress, Json};
+use shared::problem::{Chain, Problem};
 use user::model::Username;
 
 use crate::State as App;
-use crate::model::{Account, Password};
+use crate::model::session::device;
+use crate::model::{Account, Password, PasswordHash};
 use crate::security::Event;
+use crate::sessions::{self, StartError};
+use crate::tokens::Tokens;
 
-/// What every token may be used for: our API. Finer rights are `roles`.
-pub(crate) const SCOPE: &str = "api";
-/// `client_id` of tokens that users get directly from us: our own shop front.
-const CLIENT: &str = "shop";
+/// How often a login is tried anew whose account changed under it.
+const ATTEMPTS: u32 = 3;
+
 /// The challenge of a failed login: RFC 9110 §15.5.2 wants one with every 401, and no registered scheme means "in the
 /// JSON body". Not `Bearer`, which clients answer by renewing a token, nor `Basic`, which browsers answer by a prompt.
-const CHALLENGE: HeaderValue = HeaderValue::from_static("Password realm=\"login\"");
+pub(crate) const CHALLENGE: HeaderValue = HeaderValue::from_static("Password realm=\"login\"");
 
 /// Who wants a token.
 #[derive(Debug, Deserialize)]
@@ -37,106 +37,123 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Password
     Password::deserialize(deserializer).map(Some)
 }
 
-/// Who has one now (RFC 6749 §5.1). Not `Debug`: it must not be printed.
-#[derive(Serialize)]
-pub(crate) struct LoggedIn {
-    access_token: String,
-    token_type: &'static str,
-    /// Seconds.
-    expires_in: i64,
-    scope: &'static str,
-}
-
 /// The one answer to every wrong pair, whatever is wrong with it.
 fn invalid_credentials() -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "invalid-credentials", "The user name or the password is wrong")
         .header(WWW_AUTHENTICATE, CHALLENGE)
 }
 
-/// Exchanges a user name and a password for an access token.
+/// Exchanges a user name and a password for the tokens of a new session.
 pub(crate) async fn post(
     State(app): State<App>,
+    address: ClientAddress,
+    headers: HeaderMap,
     Json(login): Json<Login>,
-) -> Result<([(HeaderName, &'static str); 1], Json<LoggedIn>), Problem> {
-    let account = match login.password {
-        Some(password) => by_password(&app, login.username, password).await?,
-        None if app.demo_login => by_name(&app, login.username).await?,
-        None => return Err(Problem::bad_request("missing field `password`").with("field", "password")),
-    };
-    let Some(account) = account else {
-        return Err(invalid_credentials());
-    };
-    Event::LoginSucceeded.of(account.user_id).log();
-    let token = issue(&app, account).await?;
-    Ok(([(CACHE_CONTROL, "no-store")], Json(token)))
+) -> Result<Json<Tokens>, Problem> {
+    if login.password.is_none() && !app.demo_login {
+        return Err(Problem::bad_request("missing field `password`").with("field", "password"));
+    }
+    let user_agent = headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let device = user_agent.and_then(|user_agent| device(&user_agent));
+    let (permit, found) =
+        tokio::join!(app.throttle.login(&login.username, address), find(&app, &login.username));
+    let (mut permit, mut found) = (Some(permit?), Some(found?));
+    for _ in 0..ATTEMPTS {
+        let found = match found.take() {
+            Some(found) => found,
+            None => find(&app, &login.username).await?,
+        };
+        let opened = match &login.password {
+            Some(password) => by_password(&app, found, password, address).await?,
+            None => by_name(found, address),
+        };
+        let Some(account) = opened else { return Err(invalid_credentials()) };
+        let mut after = account.clone();
+        let rehashed = rehash(&app, &mut after, login.password.as_ref()).await;
+        let give_back = async {
+            if let Some(permit) = permit.take() {
+                permit.give_back().await;
+            }
+        };
+        let (started, ()) = tokio::join!(sessions::start(&app, &account, &after, device.clone()), give_back);
+        match started {
+            Ok(tokens) => {
+                if rehashed {
+                    Event::PasswordRehashed.of(account.user_id).log();
+                }
+                return Ok(Json(tokens));
+            }
+            Err(StartError::Changed) => {} // Another password meanwhile, perhaps: is the one that was sent still right?
+            Err(StartError::Failed(problem)) => return Err(problem),
+        }
+    }
+    Err(Problem::unavailable(1))
 }
 
-/// The account that name and password open. Whether the name exists or not, the work is one read and one hash; only for a
-/// name that nobody can have there is nothing to read, which is no secret.
-async fn by_password(app: &App, username: String, password: Password) -> Result<Option<Account>, Problem> {
-    let account = find(app, username).await?;
-    let stored = account.as_ref().and_then(|account| account.password_hash.clone());
-    let matches = app.passwords.verify(password, stored).await?;
-    match &account {
-        Some(account) if !matches => Event::LoginFailed.of(account.user_id).because("wrong_password").log(),
+/// The account, if the password opens it. Whether it exists or not, the work is one hash.
+async fn by_password(
+    app: &App,
+    found: Option<Account>,
+    password: &Password,
+    address: ClientAddress,
+) -> Result<Option<Account>, Problem> {
+    let stored = found.as_ref().and_then(|account| account.password_hash.clone());
+    let matches = app.passwords.verify(password.clone(), stored).await?;
+    match &found {
+        Some(account) if !matches => {
+            Event::LoginFailed.of(account.user_id).from(address.0).because("wrong_password").log();
+        }
         Some(_) => {}
-        None => Event::LoginFailed.entry().because("unknown_user").log(),
+        None => Event::LoginFailed.entry().from(address.0).because("unknown_user").log(),
     }
-    Ok(account.filter(|_| matches))
+    Ok(found.filter(|_| matches))
 }
 
-/// The demo account of this name.
-async fn by_name(app: &App, username: String) -> Result<Option<Account>, Problem> {
-    let account = find(app, username).await?.filter(Account::opens_without_password);
+/// The account, if it is a demo account.
+fn by_name(found: Option<Account>, address: ClientAddress) -> Option<Account> {
+    let account = found.filter(Account::opens_without_password);
     if account.is_none() {
-        Event::LoginFailed.entry().because("no_demo_user").log();
+        Event::LoginFailed.entry().from(address.0).because("no_demo_user").log();
     }
-    Ok(account)
+    account
 }
 
-async fn find(app: &App, username: String) -> Result<Option<Account>, Problem> {
-    match Username::try_from(username) {
+/// Renews a hash that was made with other parameters than today's: only now the password is at hand. Whether it did; a
+/// failure is no reason to refuse the login.
+async fn rehash(app: &App, account: &mut Account, password: Option<&Password>) -> bool {
+    let outdated = account.password_hash.as_ref().is_some_and(PasswordHash::is_outdated);
+    let Some(password) = password.filter(|_| outdated) else { return false };
+    match app.passwords.hash(password.clone(), app.ids.bytes()).await {
+        Ok(hash) => account.password_hash = Some(hash),
+        Err(error) => {
+            tracing::warn!(error = %Chain(&error), "a password was not hashed anew");
+            return false;
+        }
+    }
+    true
+}
+
+/// The account of this name. For a name that nobody can have there is nothing to read, which is no secret.
+async fn find(app: &App, username: &str) -> Result<Option<Account>, Problem> {
+    match Username::try_from(username.to_owned()) {
         Ok(username) => Ok(app.accounts.account(&username).await?),
         Err(_) => Ok(None),
     }
 }
 
-async fn issue(app: &App, account: Account) -> Result<LoggedIn, Problem> {
-    let keys = app.verifier.keys().await;
-    let now = app.clock.now();
-    let claims = Claims {
-        iss: keys.document().issuer.clone(),
-        sub: account.user_id,
-        aud: keys.document().audience.as_str().into(),
-        exp: (now + LIFETIME).as_second(),
-        iat: now.as_second(),
-        nbf: now.as_second(),
-        jti: app.ids.uuid(now).to_string(),
-        client_id: CLIENT.to_owned(),
-        scope: SCOPE.to_owned(),
-        auth_time: Some(now.as_second()),
-        sid: app.ids.uuid(now),
-        username: account.username.into(),
-        roles: account.roles,
-    };
-    Ok(LoggedIn {
-        access_token: app.signer.sign(&claims).await?,
-        token_type: "Bearer",
-        expires_in: LIFETIME.as_secs(),
-        scope: SCOPE,
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
+    use http::Method;
     use jiff::SignedDuration;
     use serde_json::{Value, json};
-    use shared::testing::{AUDIENCE, Answer, ISSUER};
+    use shared::db::Key;
+    use shared::testing::{AUDIENCE, Answer, ISSUER, call};
     use shared::token::Refused;
     use uuid::Uuid;
 
     use super::*;
-    use crate::model::ADMIN;
+    use crate::model::{ADMIN, CUSTOMER};
     use crate::testing::{App, PASSWORD};
 
     async fn login(app: &App, username: &str, password: &str) -> Answer {
@@ -162,7 +179,8 @@ mod tests {
         assert_eq!((claims.sub, claims.username.as_str()), (alice.user_id, "Alice"));
         assert_eq!((claims.nbf, claims.exp - claims.iat), (claims.iat, 900));
         assert_eq!(claims.scope, answer.json["scope"]);
-        assert!(claims.roles.is_empty() && !claims.client_id.is_empty() && claims.sid != Uuid::nil());
+        assert!(claims.roles == [CUSTOMER] && !claims.client_id.is_empty() && claims.sid != Uuid::nil());
+        assert_eq!(claims.auth_time, Some(claims.iat));
 
         app.clock.advance(SignedDuration::from_secs(899));
         app.verifier.verify(token(&answer)).await.unwrap();
@@ -191,11 +209,11 @@ mod tests {
         app.register("alice").await;
         app.accounts.grant_role(&"alice".to_owned().try_into().unwrap(), ADMIN).await.unwrap();
         let answer = login(&app, "alice", PASSWORD).await.expect(StatusCode::OK);
-        assert_eq!(app.verifier.verify(token(&answer)).await.unwrap().roles, [ADMIN]);
+        assert_eq!(app.verifier.verify(token(&answer)).await.unwrap().roles, [CUSTOMER, ADMIN]);
     }
 
-    /// What an attacker who wants to know user names sees: the answer, and how long it took. The time is what argon2
-    /// takes, so its runs and their parameters are compared.
+    /// What an attacker who wants to know user names sees: the answer, and how long it took. The time is what argon2 and the
+    /// calls to the table take, so argon2's parameters and the calls are compared.
     #[tokio::test]
     async fn nobody_can_tell_an_unknown_user_from_a_wrong_password() {
         let app = App::with_demo_login().await;
@@ -212,18 +230,160 @@ mod tests {
             ("ALICE\u{0}", PASSWORD),
             (&"a".repeat(5_000), PASSWORD),
         ] {
+            // Until the buckets are full again: what was done before does not show.
+            app.clock.advance(SignedDuration::from_hours(6));
             app.passwords.computed.lock().unwrap().clear();
+            app.database.take_calls();
             let answer = login(&app, username, password).await.expect(StatusCode::UNAUTHORIZED);
-            let mut headers: Vec<_> =
-                answer.headers.iter().map(|(name, value)| format!("{name}: {value:?}")).collect();
-            headers.sort();
-            seen.push((headers, answer.json.to_string(), app.passwords.computed.lock().unwrap().clone()));
+            let mut calls = app.database.take_calls();
+            if Username::try_from(username.to_owned()).is_err() && app.database.can_lose_answers() {
+                // A name that nobody can have is not looked up, which tells nobody anything.
+                calls.insert(0, "GetItem AuthTable".to_owned());
+            }
+            let work = app.passwords.computed.lock().unwrap().clone();
+            seen.push((headers(&answer), answer.json.to_string(), work, calls));
         }
-        let (headers, json, work) = &seen[0];
+        let (headers, json, work, _) = &seen[0];
         assert!(headers.iter().any(|header| header.starts_with("www-authenticate")), "{headers:?}");
         assert!(json.contains("urn:problem-type:invalid-credentials"), "{json}");
         assert_eq!(work, &["m=19456,t=2,p=1"]);
         assert!(seen.iter().all(|other| *other == seen[0]), "{seen:#?}");
+    }
+
+    fn headers(answer: &Answer) -> Vec<String> {
+        let mut headers: Vec<_> =
+            answer.headers.iter().map(|(name, value)| format!("{name}: {value:?}")).collect();
+        headers.sort();
+        headers
+    }
+
+    #[tokio::test]
+    async fn a_throttled_login_says_nothing_of_who_exists_either() {
+        let app = App::with_demo_login().await;
+        app.register("alice").await;
+        app.seed_demo("mahindra", &[]).await;
+        let mut seen = Vec::new();
+        for (n, username) in ["alice", "nobody", "mahindra", "no such name can be"].iter().enumerate() {
+            let mut answers = Vec::new();
+            for _ in 0..12 {
+                let body = json!({"username": username, "password": "wrong password"});
+                let call = call(Method::POST, "/login").from(&format!("192.0.2.{n}")).json(&body);
+                app.database.take_calls();
+                let answer = call.send(&app.router).await;
+                let mut calls = app.database.take_calls();
+                calls.retain(|call| !call.starts_with("GetItem"));
+                answers.push((answer.status, headers(&answer), answer.json.to_string(), calls));
+            }
+            seen.push(answers);
+        }
+        let statuses: Vec<_> = seen[0].iter().map(|(status, ..)| status.as_u16()).collect();
+        assert_eq!(statuses, [[401; 10].as_slice(), &[429; 2]].concat());
+        assert_eq!(seen[0][10].2, seen[0][11].2, "refused attempts do not add to the wait");
+        assert!(seen.iter().all(|other| *other == seen[0]), "{seen:#?}");
+    }
+
+    #[tokio::test]
+    async fn the_right_password_gets_in_from_home_while_an_attack_runs() {
+        let app = App::new().await;
+        app.register("alice").await;
+        let from = async |address: &str, password: &str| {
+            let body = json!({"username": "alice", "password": password});
+            call(Method::POST, "/login").from(address).json(&body).send(&app.router).await
+        };
+        let _home = from("192.0.2.1", PASSWORD).await.expect(StatusCode::OK);
+        for n in 0..20 {
+            let _guess =
+                from(&format!("198.18.0.{n}"), "wrong password").await.expect(StatusCode::UNAUTHORIZED);
+        }
+        let answer = from("198.18.0.99", PASSWORD).await.expect(StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(answer.json["type"], "urn:problem-type:too-many-attempts");
+        let _home = from("192.0.2.1", PASSWORD).await.expect(StatusCode::OK);
+
+        let seconds: i64 = answer.headers["retry-after"].to_str().unwrap().parse().unwrap();
+        app.clock.advance(SignedDuration::from_secs(seconds));
+        let _elsewhere = from("198.18.0.99", PASSWORD).await.expect(StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn a_throttled_attempt_costs_no_hash_whether_the_password_is_right_or_not() {
+        let app = App::new().await;
+        app.register("alice").await;
+        for _ in 0..10 {
+            let _wrong = login(&app, "alice", "wrong password").await.expect(StatusCode::UNAUTHORIZED);
+        }
+        app.passwords.computed.lock().unwrap().clear();
+        let right = login(&app, "alice", PASSWORD).await.expect(StatusCode::TOO_MANY_REQUESTS);
+        let wrong = login(&app, "alice", "wrong password").await.expect(StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!((headers(&right), right.json), (headers(&wrong), wrong.json));
+        assert!(app.passwords.computed.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_password_logs_in_in_whatever_form_it_is_typed() {
+        let app = App::new().await;
+        let body =
+            json!({"username": "alice", "password": "Größe ４２ déjà-vu ﬁx", "email": "a@example.com"});
+        let _registered = app.post("/register", &body).await.expect(StatusCode::CREATED);
+        for typed in [
+            "Größe ４２ déjà-vu ﬁx",
+            "Gro\u{308}ße 42 de\u{301}ja\u{300}-vu fix",
+            "Ｇröße\u{3000}42 déjà-vu fix",
+        ] {
+            let _in = login(&app, "alice", typed).await.expect(StatusCode::OK);
+        }
+        let _case_matters =
+            login(&app, "alice", "größe 42 déjà-vu fix").await.expect(StatusCode::UNAUTHORIZED);
+    }
+
+    #[tokio::test]
+    async fn all_of_a_long_password_counts() {
+        let app = App::new().await;
+        let password: String = "🐙 nine blue Teekannen! ".chars().cycle().take(128).collect();
+        let body = json!({"username": "alice", "password": password, "email": "a@example.com"});
+        let _registered = app.post("/register", &body).await.expect(StatusCode::CREATED);
+        let _in = login(&app, "alice", &password).await.expect(StatusCode::OK);
+        let shorter: String = password.chars().take(127).collect();
+        for wrong in [shorter.clone(), format!("{shorter}x")] {
+            let _out = login(&app, "alice", &wrong).await.expect(StatusCode::UNAUTHORIZED);
+        }
+    }
+
+    /// Gives alice the hash that her password would have got with other parameters.
+    async fn outdate(app: &App) -> PasswordHash {
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 1, 1, None).unwrap());
+        let hash = argon2.hash_password_with_salt(PASSWORD.as_bytes(), &[7; 16]).unwrap();
+        let hash = PasswordHash(hash.to_string());
+        let mut account = alice(app).await;
+        account.password_hash = Some(hash.clone());
+        app.database.table("AuthTable").put(&Key::new("ACCOUNT#alice", "ACCOUNT"), &account).await.unwrap();
+        hash
+    }
+
+    async fn alice(app: &App) -> Account {
+        app.accounts.account(&"alice".to_owned().try_into().unwrap()).await.unwrap().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_login_renews_a_hash_with_older_parameters() {
+        let app = App::new().await;
+        app.register("alice").await;
+        let old = outdate(&app).await;
+        let _wrong = login(&app, "alice", "wrong password").await.expect(StatusCode::UNAUTHORIZED);
+        assert_eq!(alice(&app).await.password_hash.as_ref(), Some(&old), "only who knows it renews it");
+
+        let answers = tokio::join!(
+            login(&app, "alice", PASSWORD),
+            login(&app, "alice", PASSWORD),
+            login(&app, "alice", PASSWORD)
+        );
+        for answer in <[Answer; 3]>::from(answers) {
+            let _in = answer.expect(StatusCode::OK);
+        }
+        let renewed = alice(&app).await.password_hash.unwrap();
+        assert!(renewed != old && !renewed.is_outdated());
+
+        let _in = login(&app, "alice", PASSWORD).await.expect(StatusCode::OK);
+        assert_eq!(alice(&app).await.password_hash, Some(renewed), "and that once");
     }
 
     #[tokio::test]
@@ -238,7 +398,7 @@ mod tests {
         };
         let answer = demo("Mahindra").await.expect(StatusCode::OK);
         let claims = app.verifier.verify(token(&answer)).await.unwrap();
-        assert_eq!((claims.username.as_str(), claims.roles.len()), ("mahindra", 0));
+        assert_eq!((claims.username.as_str(), claims.roles), ("mahindra", vec![CUSTOMER.to_owned()]));
 
         for username in ["alice", "nobody", "no such name can be"] {
             let answer = demo(username).await.expect(StatusCode::UNAUTHORIZED);

@@ -11,8 +11,8 @@ use serde::Serialize;
 use shared::http::Json;
 
 use super::jwks::CACHE;
-use super::login::SCOPE;
 use crate::State as App;
+use crate::tokens::SCOPE;
 
 /// The metadata.
 #[derive(Debug, Serialize)]

@@ -11,7 +11,7 @@ use user::model::{Email, Phone, Profile, Username};
 use uuid::Uuid;
 
 use crate::State as App;
-use crate::model::{Account, NewPassword};
+use crate::model::{Account, CUSTOMER, NewPassword};
 use crate::security::Event;
 use crate::throttle::{Kind, Subject};
 
@@ -47,15 +47,18 @@ pub(crate) async fn post(
 ) -> Result<(StatusCode, Json<Registered>), Problem> {
     app.throttle.take(Kind::Registration, Subject::Address(address)).await?;
     let Registration { username, password, email, phone } = registration;
-    let password_hash = app.passwords.hash(password.into(), app.ids.bytes()).await?;
+    let about = vec![username.as_str().to_owned(), email.as_str().to_owned()];
+    let password_hash = app.passwords.choose("password", password, about, app.ids.bytes()).await?;
     let now = app.clock.now();
     let user_id = app.ids.uuid(now);
     let account = Account {
         user_id,
         username: username.clone(),
         password_hash: Some(password_hash),
-        roles: Vec::new(),
+        roles: vec![CUSTOMER.to_owned()],
         demo: false,
+        activated: false,
+        session_changes: 0,
         created_at: now,
     };
     let profile = Profile {
@@ -87,6 +90,7 @@ mod tests {
     use std::collections::HashSet;
 
     use http::{Method, StatusCode};
+    use jiff::SignedDuration;
     use serde_json::{Value, json};
     use shared::testing::call;
 
@@ -114,7 +118,8 @@ mod tests {
         assert_eq!((profile.username.as_str(), profile.email.as_str()), ("Mahindra", "m@example.com"));
         assert_eq!(profile.phone.as_ref().map(Phone::as_str), Some("+4930123456"));
         let account = app.accounts.account(&profile.username).await.unwrap().unwrap();
-        assert_eq!((account.user_id, account.roles.len(), account.demo), (user_id, 0, false));
+        assert_eq!((account.user_id, account.demo, account.activated), (user_id, false, false));
+        assert_eq!(account.roles, [CUSTOMER]);
         assert!(!format!("{:?}", app.database.items::<Value>("AuthTable").await).contains(PASSWORD));
     }
 
@@ -204,6 +209,46 @@ mod tests {
         for table in ["AuthTable", "UserTable"] {
             assert!(app.database.items::<Value>(table).await.is_empty());
         }
+    }
+
+    #[tokio::test]
+    async fn a_password_that_is_easy_to_guess_is_refused_with_advice_and_is_not_repeated() {
+        let app = App::new().await;
+        for password in
+            ["trustno1", "mAHINDRA", "m@example.com", "ｔｒｕｓｔｎｏ１", "trustno1trustno1trustno1"]
+        {
+            let mut body = body();
+            body["password"] = password.into();
+            let answer = app.post("/register", &body).await.expect(StatusCode::UNPROCESSABLE_ENTITY);
+            assert_eq!(answer.json["type"], "urn:problem-type:weak-password");
+            assert_eq!(answer.json["field"], "password");
+            assert!(answer.json["detail"].as_str().unwrap().contains("15 characters"), "{}", answer.json);
+            assert!(!answer.json["suggestions"].as_array().unwrap().is_empty(), "{}", answer.json);
+            assert!(!answer.json.to_string().to_lowercase().contains(&password.to_lowercase()));
+        }
+        assert!(app.passwords.computed.lock().unwrap().is_empty());
+        assert!(app.database.items::<Value>("UserTable").await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_address_registers_many_users_and_then_some_more_each_minute() {
+        let app = App::new().await;
+        let register = async |address: &str| {
+            // Whatever becomes of it, it counts; this one costs no hash.
+            let mut body = body();
+            body["password"] = "trustno1".into();
+            call(Method::POST, "/register").from(address).json(&body).send(&app.router).await
+        };
+        for _ in 0..200 {
+            let _counted = register("192.0.2.1").await.expect(StatusCode::UNPROCESSABLE_ENTITY);
+        }
+        let answer = register("192.0.2.1").await.expect(StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(answer.json["type"], "urn:problem-type:too-many-attempts");
+        assert_eq!(answer.headers["retry-after"], "15");
+        let _another_address = register("192.0.2.2").await.expect(StatusCode::UNPROCESSABLE_ENTITY);
+        app.clock.advance(SignedDuration::from_secs(15));
+        let _counted = register("192.0.2.1").await.expect(StatusCode::UNPROCESSABLE_ENTITY);
+        let _again = register("192.0.2.1").await.expect(StatusCode::TOO_MANY_REQUESTS);
     }
 
     #[tokio::test]

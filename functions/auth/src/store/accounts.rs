@@ -7,7 +7,7 @@ use user::model::Username;
 use uuid::Uuid;
 
 use super::AuthStore;
-use crate::model::Account;
+use crate::model::{Account, CUSTOMER};
 
 /// Why a demo account was not written.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +45,62 @@ impl AuthStore {
         self.table.put_write(&key(&account.username), account, "attribute_not_exists(pk)")
     }
 
+    /// Changes an account that was read as `before` to `after`, in a transaction; fails where one of the attributes that
+    /// change, or of those named in `unchanged`, is not as it was read. With `started`, it counts a session that is started
+    /// by the same transaction; what else is in flight does not disturb that.
+    pub fn change_write(
+        &self,
+        before: &Account,
+        after: &Account,
+        unchanged: &[&str],
+        started: bool,
+    ) -> Result<TransactWriteItem, DbError> {
+        let key = key(&before.username);
+        let (before, mut after) = (to_item(&key, before)?, to_item(&key, after)?);
+        let mut names: Vec<_> = before.keys().chain(after.keys()).map(String::as_str).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.retain(|name| before.get(*name) != after.get(*name) || unchanged.contains(name));
+        let names: Vec<_> = names.into_iter().map(str::to_owned).collect();
+
+        // An update would make the account of whoever is gone.
+        let mut conditions = vec!["attribute_exists(pk)".to_owned()];
+        let (mut set, mut remove) = (Vec::new(), Vec::new());
+        self.table.update_write(&key, |mut update| {
+            for (index, name) in names.iter().enumerate() {
+                update = update.expression_attribute_names(format!("#n{index}"), name);
+                let (old, new) = (before.get(name), after.remove(name));
+                if old != new.as_ref() {
+                    match new {
+                        Some(new) => {
+                            update = update.expression_attribute_values(format!(":new{index}"), new);
+                            set.push(format!("#n{index} = :new{index}"));
+                        }
+                        None => remove.push(format!("#n{index}")),
+                    }
+                }
+                if let Some(old) = old {
+                    update = update.expression_attribute_values(format!(":old{index}"), old.clone());
+                    conditions.push(format!("#n{index} = :old{index}"));
+                } else {
+                    conditions.push(format!("attribute_not_exists(#n{index})"));
+                }
+            }
+            let mut clauses = Vec::new();
+            if started {
+                update = update.expression_attribute_values(":one", AttributeValue::N("1".to_owned()));
+                clauses.push("ADD session_changes :one".to_owned());
+            }
+            if !set.is_empty() {
+                clauses.push(format!("SET {}", set.join(", ")));
+            }
+            if !remove.is_empty() {
+                clauses.push(format!("REMOVE {}", remove.join(", ")));
+            }
+            update.update_expression(clauses.join(" ")).condition_expression(conditions.join(" AND "))
+        })
+    }
+
     /// Seeds a demo user: one that the demo login opens, and no password. Doing it again changes nothing, but takes away
     /// any role; a name that is somebody else's stays theirs. The profile is `user::store::UserStore::put_profile`'s.
     pub async fn put_demo_account(
@@ -57,8 +113,10 @@ impl AuthStore {
             user_id,
             username: username.clone(),
             password_hash: None,
-            roles: Vec::new(),
+            roles: vec![CUSTOMER.to_owned()],
             demo: true,
+            activated: true,
+            session_changes: 0,
             created_at,
         };
         let item = to_item(&key(username), &account)?;
@@ -118,7 +176,7 @@ fn key(username: &Username) -> Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ADMIN;
+    use crate::model::{ADMIN, CUSTOMER};
     use crate::testing::App;
 
     fn name(name: &str) -> Username {
@@ -150,7 +208,7 @@ mod tests {
         for _ in 0..2 {
             store.grant_role(&name("Alice"), ADMIN).await.unwrap();
         }
-        assert_eq!(store.account(&name("alice")).await.unwrap().unwrap().roles, [ADMIN]);
+        assert_eq!(store.account(&name("alice")).await.unwrap().unwrap().roles, [CUSTOMER, ADMIN]);
 
         let unknown = store.grant_role(&name("nobody"), ADMIN).await;
         assert!(matches!(unknown, Err(GrantError::Unknown)));
@@ -159,6 +217,6 @@ mod tests {
         app.seed_demo("mahindra", &[]).await;
         let demo = store.grant_role(&name("mahindra"), ADMIN).await;
         assert!(matches!(demo, Err(GrantError::Demo)));
-        assert!(store.account(&name("mahindra")).await.unwrap().unwrap().roles.is_empty());
+        assert!(store.account(&name("mahindra")).await.unwrap().unwrap().roles == [CUSTOMER]);
     }
 }

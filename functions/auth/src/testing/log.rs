@@ -32,6 +32,12 @@ pub(crate) fn lines() -> Vec<Value> {
     lines.map(|(_, line)| serde_json::from_str(line).expect("a line is JSON")).collect()
 }
 
+/// The names of the security events of this thread, in order; registrations aside, with which a test begins.
+pub(crate) fn events() -> Vec<String> {
+    let events = lines().into_iter().filter_map(|line| line["event"].as_str().map(str::to_owned));
+    events.filter(|event| event != "registered").collect()
+}
+
 /// The lines of all threads, blocking ones and other tests' included.
 pub(crate) fn everything() -> String {
     let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);

@@ -139,7 +139,7 @@ impl Issuer {
             auth_time: Some(now.as_second()),
             sid: Uuid::nil(),
             username: username.to_owned(),
-            roles: Vec::new(),
+            roles: vec!["customer".to_owned()],
         }
     }
 
@@ -167,7 +167,10 @@ impl Issuer {
 
     /// A good token for an admin.
     pub fn admin_token(&self, user_id: Uuid, now: Timestamp) -> String {
-        let claims = Claims { roles: vec!["admin".to_owned()], ..self.claims(user_id, "admin", now) };
+        let claims = Claims {
+            roles: vec!["customer".to_owned(), "admin".to_owned()],
+            ..self.claims(user_id, "admin", now)
+        };
         self.sign(&self.header(), &claims)
     }
 }

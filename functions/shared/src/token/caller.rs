@@ -16,7 +16,7 @@ pub struct Caller {
     pub user_id: Uuid,
     /// The user's name.
     pub username: String,
-    /// What the user may do beyond every customer.
+    /// What the user may do: `customer`, and for admins `admin` too.
     pub roles: Vec<String>,
     /// The session that the token belongs to.
     pub session_id: Uuid,

@@ -43,7 +43,7 @@ pub struct Claims {
     pub sid: Uuid,
     /// The user's name.
     pub username: String,
-    /// What the user may do beyond every customer; absent means nothing.
+    /// What the user may do: `customer`, and for admins `admin` too; absent means nothing.
     #[serde(default)]
     pub roles: Vec<String>,
 }
