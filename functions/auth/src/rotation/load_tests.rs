@@ -13,7 +13,7 @@ use super::*;
 use crate::testing::{App, FakeAws, SIGNING, VERIFICATION};
 
 /// How far the clock moves between two moments of the test.
-const MOMENT: SignedDuration = SignedDuration::from_secs(7);
+const MOMENT: SignedDuration = SignedDuration::from_secs(17);
 
 /// A token, and the moment from which it is refused.
 struct Issued {
@@ -62,7 +62,7 @@ impl Load {
     async fn moment(&mut self, number: usize, busy: &[usize], idle: &[usize]) {
         self.login(number % 2, busy).await;
         // What is called and logged into once in a while has old copies of everything.
-        if number.is_multiple_of(50) {
+        if number.is_multiple_of(20) {
             self.login(2, idle).await;
         }
         let current = self.fake.secret(SIGNING)["current"]["kid"].as_str().unwrap().to_owned();
@@ -133,7 +133,7 @@ async fn nobody_is_refused_while_keys_rotate_under_load() {
     for rotations in [["t1", "t2", "t3"].as_slice(), &["t4"]] {
         let mut rotating = std::pin::pin!(rotate(rotations));
         let mut rotated = false;
-        for _ in 0..200 {
+        for _ in 0..80 {
             let moment = load.moment(number, &busy, &idle);
             if rotated {
                 moment.await;
@@ -150,5 +150,5 @@ async fn nobody_is_refused_while_keys_rotate_under_load() {
         assert!(rotated, "the rotations ended");
     }
     assert_eq!(load.kids.len(), 5, "each rotation's key signed: {:?}", load.kids);
-    assert!(load.logins > 400);
+    assert!(load.logins >= 160);
 }
