@@ -6,9 +6,25 @@ use std::path::Path;
 use std::process::Command;
 
 use shared::routes::Route;
+use shared::token::{CLOCK_SKEW, RevocationLog};
 use template::{Function, Template, workspace_root};
 
 type Routes = BTreeSet<(String, String)>;
+
+/// What a policy may allow on a table itself, in the order of their names.
+const TABLE_ACTIONS: [&str; 11] = [
+    "dynamodb:BatchGetItem",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PartiQLSelect",
+    "dynamodb:PartiQLUpdate",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "dynamodb:Scan",
+    "dynamodb:UpdateItem",
+];
 
 fn template() -> Template {
     Template::load(&workspace_root(), &BTreeMap::new()).unwrap()
@@ -133,7 +149,7 @@ fn a_payments_lease_is_longer_than_a_request_may_take() {
 fn a_service_reaches_no_table_that_its_crate_does_not_depend_on() {
     let template = template();
     let owners: [(&str, &[&str]); 7] = [
-        ("AuthTable", &["auth"]),
+        ("AuthTable", &["auth", "auth-operator"]),
         ("UserTable", &["user", "auth", "order", "notification-worker"]),
         ("CartTable", &["cart", "order"]),
         ("OrderTable", &["order", "payment", "payment-reconciler"]),
@@ -141,13 +157,46 @@ fn a_service_reaches_no_table_that_its_crate_does_not_depend_on() {
         ("NotificationTable", &["notification", "notification-worker"]),
         ("AnalyticsTable", &["analytics", "analytics-worker"]),
     ];
-    let writes = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:GetItem"];
     for (table, allowed) in owners {
         for function in template.functions() {
-            let reaches = writes.iter().any(|action| template.may(function, action, table));
+            let reaches = TABLE_ACTIONS.iter().any(|action| template.may(function, action, table));
             let name = function.name.as_str();
             assert_eq!(reaches, allowed.contains(&name), "{name} and {table}");
         }
+    }
+}
+
+/// Everyone who verifies tokens keeps a copy of the revocations; who ends sessions writes them, and nobody takes one back.
+#[test]
+fn whoever_serves_the_api_reads_the_revocations_and_only_auth_writes_them() {
+    let template = template();
+    for function in template.functions() {
+        let (name, serves) = (function.name.as_str(), !function.routes.is_empty());
+        let allowed = |action: &&&str| template.may(function, action, "RevocationTable");
+        let actions: Vec<&str> = TABLE_ACTIONS.iter().filter(allowed).copied().collect();
+        let writes = name == "auth" || (name == "auth-operator" && !actions.is_empty());
+        let expected = ["dynamodb:PutItem", "dynamodb:Query"];
+        let expected: Vec<&str> = expected
+            .into_iter()
+            .zip([writes, serves])
+            .filter(|(_, may)| *may)
+            .map(|(action, _)| action)
+            .collect();
+        assert_eq!(actions, expected, "{name}");
+        let reads_secret = template.may(function, "secretsmanager:GetSecretValue", "VerificationKeysSecret");
+        assert!(!serves || reads_secret && function.environment.contains_key("REVOCATION_TABLE"), "{name}");
+    }
+}
+
+/// Or a copy would not look back far enough to see what it wrote last.
+#[test]
+fn no_function_runs_longer_than_a_revocation_may_take_to_appear() {
+    let template = template();
+    let writers = template.functions().iter();
+    let writers = writers.filter(|function| template.may(function, "dynamodb:PutItem", "RevocationTable"));
+    let limit = RevocationLog::MAX_DELAY.unsigned_abs() - CLOCK_SKEW.unsigned_abs();
+    for function in writers {
+        assert!(function.timeout < limit, "{}: {:?} and {limit:?}", function.name, function.timeout);
     }
 }
 

@@ -2,10 +2,13 @@
 //! tokens; every other service verifies them by the keys that Auth publishes.
 
 pub mod bootstrap;
+mod clients;
 pub mod keys;
 pub mod model;
+pub mod operator;
 pub mod outbox;
 mod passwords;
+mod presented;
 mod published;
 pub mod rotation;
 mod routes;
@@ -36,8 +39,8 @@ use user::store::UserStore;
 
 use passwords::Passwords;
 use routes::{
-    health, jwks, login, logout, logout_all, openid_configuration, password_change, refresh, register,
-    session, sessions as session_list,
+    health, introspect, jwks, login, logout, logout_all, metadata, password_change, refresh, register,
+    revoke, session, sessions as session_list, token,
 };
 use signing::Signer;
 use store::AuthStore;
@@ -115,7 +118,11 @@ pub fn routes() -> Routes<State> {
         .get("/sessions", Access::Caller, session_list::get)
         .delete("/sessions/{id}", Access::Caller, session::delete)
         .get("/.well-known/jwks.json", Access::Public, jwks::get)
-        .get("/.well-known/openid-configuration", Access::Public, openid_configuration::get)
+        .post("/token", Access::Public, token::post)
+        .post("/revoke", Access::Public, revoke::post)
+        .post("/introspect", Access::Public, introspect::post)
+        .get("/.well-known/openid-configuration", Access::Public, metadata::get)
+        .get("/.well-known/oauth-authorization-server", Access::Public, metadata::get)
         .get("/health", Access::Public, health::get)
 }
 

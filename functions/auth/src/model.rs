@@ -1,5 +1,6 @@
 //! Accounts, passwords and sessions: what they are, and what is acceptable.
 
+pub mod client;
 mod password;
 pub(crate) mod session;
 
@@ -15,6 +16,26 @@ pub use password::{NewPassword, Password, PasswordHash};
 pub const CUSTOMER: &str = "customer";
 /// The role that [`Access::Admin`](shared::routes::Access::Admin) asks for.
 pub const ADMIN: &str = "admin";
+
+/// A role that there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// [`CUSTOMER`].
+    Customer,
+    /// [`ADMIN`].
+    Admin,
+}
+
+impl Role {
+    /// Its name in tokens.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Customer => CUSTOMER,
+            Self::Admin => ADMIN,
+        }
+    }
+}
 
 /// Someone who can log in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

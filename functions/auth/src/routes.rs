@@ -1,13 +1,16 @@
 //! One file per path.
 
 pub(crate) mod health;
+pub(crate) mod introspect;
 pub(crate) mod jwks;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod logout_all;
-pub(crate) mod openid_configuration;
+pub(crate) mod metadata;
 pub(crate) mod password_change;
 pub(crate) mod refresh;
 pub(crate) mod register;
+pub(crate) mod revoke;
 pub(crate) mod session;
 pub(crate) mod sessions;
+pub(crate) mod token;

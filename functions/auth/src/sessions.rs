@@ -10,6 +10,7 @@
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use jiff::Timestamp;
+use shared::clock::Clock;
 use shared::db::{Cancelled, DbError, Transaction, TransactionError};
 use shared::problem::Problem;
 use user::model::Username;
@@ -19,6 +20,7 @@ use crate::State as App;
 use crate::model::Account;
 use crate::model::session::{NewSecrets, Presented, RefreshToken, Session};
 use crate::security::Event;
+use crate::store::AuthStore;
 use crate::tokens::{self, CLIENT, Tokens};
 
 /// A login beyond so many sessions ends the least recently used ones.
@@ -81,10 +83,11 @@ pub(crate) async fn start(
     let surplus = &surplus[surplus.len().saturating_sub(PER_TRANSACTION)..];
 
     let mut transaction = app.accounts.transaction();
-    let unchanged = ["user_id", "password_hash", "demo"];
+    // The roles too: they are in the token, and whoever takes one ends the sessions that have it.
+    let unchanged = ["user_id", "password_hash", "demo", "roles"];
     let account = transaction.add(app.accounts.change_write(verified, after, &unchanged, true)?);
     transaction.add(app.accounts.start_write(&session)?);
-    add_ends(app, &mut transaction, surplus, now)?;
+    add_ends(&app.accounts, &mut transaction, surplus, now)?;
     match transaction.run().await {
         Ok(()) => {}
         Err(TransactionError::Cancelled(cancelled)) if cancelled.failed(account) => {
@@ -202,33 +205,45 @@ pub(crate) async fn end_all<E>(
     app: &App,
     username: &Username,
     keep: Option<Uuid>,
+    change: impl FnMut(&mut Account) -> Result<Vec<TransactWriteItem>, E>,
+    reason: &'static str,
+) -> Result<Account, EndAllError<E>> {
+    end_all_in(&app.accounts, &app.clock, username, keep, change, reason).await
+}
+
+/// [`end_all`] for whoever has the tables and no keys.
+pub(crate) async fn end_all_in<E>(
+    accounts: &AuthStore,
+    clock: &Clock,
+    username: &Username,
+    keep: Option<Uuid>,
     mut change: impl FnMut(&mut Account) -> Result<Vec<TransactWriteItem>, E>,
     reason: &'static str,
 ) -> Result<Account, EndAllError<E>> {
     for _ in 0..ATTEMPTS {
         // In this order: what starts after the account was read, it counts.
-        let Some(before) = app.accounts.account(username).await? else { return Err(EndAllError::Unknown) };
-        let mut sessions = app.accounts.sessions(before.user_id).await?;
+        let Some(before) = accounts.account(username).await? else { return Err(EndAllError::Unknown) };
+        let mut sessions = accounts.sessions(before.user_id).await?;
         sessions.retain(|session| Some(session.session_id) != keep);
         let mut after = before.clone();
         let writes = change(&mut after).map_err(EndAllError::Refused)?;
         after.session_changes += 1;
 
-        let now = app.clock.now();
+        let now = clock.now();
         let surplus = sessions.split_off(sessions.len().min(PER_TRANSACTION));
         for chunk in surplus.rchunks(PER_TRANSACTION) {
-            let mut transaction = app.accounts.transaction();
-            add_ends(app, &mut transaction, chunk, now)?;
+            let mut transaction = accounts.transaction();
+            add_ends(accounts, &mut transaction, chunk, now)?;
             transaction.run().await?;
             log_ends(chunk, reason);
         }
 
-        let mut transaction = app.accounts.transaction();
+        let mut transaction = accounts.transaction();
         for write in writes {
             transaction.add(write);
         }
-        let account = transaction.add(app.accounts.change_write(&before, &after, &["user_id"], false)?);
-        add_ends(app, &mut transaction, &sessions, now)?;
+        let account = transaction.add(accounts.change_write(&before, &after, &["user_id"], false)?);
+        add_ends(accounts, &mut transaction, &sessions, now)?;
         match transaction.run().await {
             Ok(()) => {
                 log_ends(&sessions, reason);
@@ -244,13 +259,13 @@ pub(crate) async fn end_all<E>(
 }
 
 fn add_ends(
-    app: &App,
+    accounts: &AuthStore,
     transaction: &mut Transaction,
     sessions: &[Session],
     now: Timestamp,
 ) -> Result<(), DbError> {
     for session in sessions {
-        for write in app.accounts.end_writes((session.user_id, session.session_id), now, false)? {
+        for write in accounts.end_writes((session.user_id, session.session_id), now, false)? {
             transaction.add(write);
         }
     }

@@ -124,6 +124,7 @@ mod tests {
     use shared::aws::Aws;
     use shared::problem::Chain;
     use shared::testing::{Issuer, issuer};
+    use shared::token::Refused;
     use uuid::Uuid;
 
     use super::*;
@@ -283,6 +284,16 @@ mod tests {
             let message = failure(Some(&good), content.as_ref(), VERIFICATION).await;
             assert!(message.contains(expected), "{message}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_function_starts_without_the_revocations_and_then_lets_nobody_in() {
+        let fake = FakeAws::with_good_keys().await;
+        fake.refuse("Query RevocationTable");
+        let env = fake.env([]);
+        let state = State::new(&env, &Aws::new(&env).unwrap()).await.unwrap();
+        let token = issuer().token(Uuid::nil(), state.clock.now());
+        assert_eq!(state.verifier.verify(&token).await, Err(Refused::RevocationsUnknown));
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 //! | item | pk | sk |
 //! |---|---|---|
 //! | account | `ACCOUNT#<user name, lower case>` | `ACCOUNT` |
+//! | OAuth client | `CLIENTS` | `CLIENT#<client id>` |
 //! | session | `USER#<user id>` | `SESSION#<session id>` |
 //! | throttle bucket | `BUCKET#<kind>#<SHA-256 of whose it is, base64url>` | `BUCKET` |
 //!
@@ -18,6 +19,7 @@
 
 mod accounts;
 mod buckets;
+mod clients;
 mod outbox;
 mod sessions;
 
@@ -26,6 +28,7 @@ use shared::token::RevocationLog;
 
 pub use accounts::{DemoAccountError, GrantError};
 pub(crate) use buckets::Take;
+pub use clients::{Client, CreateClientError};
 
 /// The only way to Auth's tables.
 #[derive(Debug, Clone)]
@@ -43,7 +46,7 @@ impl AuthStore {
 
     /// The tables that the service cannot work without, for readiness probes.
     pub fn tables(&self) -> Vec<Table> {
-        vec![self.table.clone(), self.outbox.clone(), self.revocations.table()]
+        vec![self.table.clone(), self.outbox.clone()]
     }
 
     /// An empty transaction.

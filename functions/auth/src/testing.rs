@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use crate::State;
 use crate::model::Account;
+use crate::operator::{Command, Operator};
 use crate::passwords::Passwords;
 use crate::signing::Signer;
 use crate::store::AuthStore;
@@ -121,6 +122,22 @@ impl App {
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         call(Method::POST, path).json(body).send(&self.router).await
+    }
+
+    pub(crate) async fn form(&self, path: &str, parameters: &[(&str, &str)]) -> Answer {
+        call(Method::POST, path).form(parameters).send(&self.router).await
+    }
+
+    /// What carries out operators' commands on the same tables.
+    pub(crate) fn operator(&self) -> Operator {
+        Operator::over(self.accounts.clone(), self.clock.clone(), Generator::system())
+    }
+
+    /// Makes an OAuth client; its secret.
+    pub(crate) async fn client(&self, client_id: &str) -> String {
+        let command = Command::CreateClient { client_id: client_id.to_owned().try_into().unwrap() };
+        let created = self.operator().run(command).await.unwrap();
+        created["client_secret"].as_str().unwrap().to_owned()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -6,12 +6,13 @@ use shared::token::{Claims, LIFETIME};
 
 use crate::State as App;
 use crate::model::Account;
+use crate::model::client::SHOP;
 use crate::model::session::{RefreshToken, Session};
 
 /// What every token may be used for: our API. Finer rights are `roles`.
 pub(crate) const SCOPE: &str = "api";
 /// `client_id` of sessions that users start directly with us: our own shop front, a public client.
-pub(crate) const CLIENT: &str = "shop";
+pub(crate) const CLIENT: &str = SHOP;
 
 /// The tokens of a session. Not `Debug`: they must not be printed.
 #[derive(Serialize)]

@@ -2,6 +2,7 @@
 
 mod client_address;
 mod extract;
+mod form;
 
 use std::any::Any;
 
@@ -18,6 +19,7 @@ use tracing::{Instrument as _, field};
 
 pub use client_address::ClientAddress;
 pub use extract::{Json, OptionalJson, Path, Query};
+pub use form::Form;
 
 use crate::problem::Problem;
 

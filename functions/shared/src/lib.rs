@@ -13,6 +13,7 @@ pub mod id;
 pub mod json;
 pub mod mail;
 pub mod money;
+pub mod oauth;
 pub mod page;
 pub mod problem;
 pub mod refreshed;

@@ -124,3 +124,130 @@ impl<T> Refreshed<T> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    /// A number that is read every minute, and how often it was.
+    struct Test {
+        clock: Clock,
+        number: Refreshed<u32>,
+        reads: AtomicU32,
+        /// Lets a read end.
+        go: Notify,
+    }
+
+    impl Test {
+        fn new() -> Self {
+            let schedule = Schedule {
+                what: "a number",
+                max_age: SignedDuration::from_mins(1),
+                pause: SignedDuration::from_secs(5),
+            };
+            let clock = Clock::fixed("2026-01-01T00:00:00Z".parse().unwrap());
+            let number = Refreshed::new(schedule, clock.clone(), 0, Some(clock.now()));
+            Self { clock, number, reads: AtomicU32::new(0), go: Notify::new() }
+        }
+
+        /// The number, which each read counts up by one, or which cannot be read.
+        async fn get(&self, works: bool) -> u32 {
+            *self.number.get(|before| self.read(works, *before + 1)).await
+        }
+
+        async fn read(&self, works: bool, number: u32) -> Result<u32, io::Error> {
+            self.reads.fetch_add(1, Ordering::Relaxed);
+            self.go.notified().await;
+            if works { Ok(number) } else { Err(io::Error::other("out of reach")) }
+        }
+
+        fn advance(&self, seconds: i64) {
+            self.clock.advance(SignedDuration::from_secs(seconds));
+        }
+
+        fn reads(&self) -> u32 {
+            self.reads.load(Ordering::Relaxed)
+        }
+    }
+
+    /// Lets every other task go on as far as it can.
+    async fn others() {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn all_who_find_it_due_wait_for_one_read_and_get_the_new_value() {
+        let test = Test::new();
+        assert_eq!(test.get(true).await, 0);
+        test.advance(60);
+        let go = async {
+            others().await;
+            test.go.notify_one();
+        };
+        let (one, two, three, ()) = tokio::join!(test.get(true), test.get(true), test.get(true), go);
+        assert_eq!((one, two, three, test.reads()), (1, 1, 1, 1));
+    }
+
+    #[tokio::test]
+    async fn an_outage_costs_one_request_in_five_seconds_its_patience_and_no_other() {
+        let test = Test::new();
+        test.advance(60);
+        for attempt in 1..=3 {
+            test.go.notify_one();
+            for _ in 0..10 {
+                assert_eq!(test.get(false).await, 0);
+            }
+            assert_eq!(test.reads(), attempt);
+            test.advance(5);
+        }
+        // While one tries again, the others go on with what is there.
+        let others = async {
+            others().await;
+            assert_eq!(test.get(false).await, 0);
+            test.go.notify_one();
+        };
+        let (tries, ()) = tokio::join!(test.get(true), others);
+        assert_eq!((tries, test.reads()), (1, 4));
+    }
+
+    #[tokio::test]
+    async fn when_the_reading_request_is_dropped_the_next_one_reads() {
+        let test = Test::new();
+        test.advance(60);
+        let dropped = tokio::select! {
+            biased;
+            _ = test.get(true) => false,
+            () = others() => true,
+        };
+        assert!(dropped);
+        test.go.notify_one();
+        assert_eq!((test.get(true).await, test.reads()), (1, 2));
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_back_makes_nothing_younger() {
+        let test = Test::new();
+        test.advance(-3600);
+        test.go.notify_one();
+        assert_eq!(test.get(true).await, 1);
+    }
+
+    #[tokio::test]
+    async fn who_wants_it_anew_gets_it_whatever_its_age_and_once_for_all_who_wait() {
+        let test = Test::new();
+        let anew = || test.number.get_anew(|number| *number == 0, |_| test.read(true, 7));
+        let go = async {
+            others().await;
+            test.go.notify_one();
+        };
+        let (one, other, ()) = tokio::join!(anew(), anew(), go);
+        assert_eq!((*one, *other, test.reads()), (7, 7, 1));
+    }
+}

@@ -182,6 +182,7 @@ async fn authenticate(
 
 /// Ready is: tokens can be verified, and each table answers.
 async fn ready(State(service): State<Service>) -> Result<Json<serde_json::Value>, Problem> {
+    service.verifier.ready().await?;
     for table in &service.tables {
         table.probe().await?;
     }

@@ -8,7 +8,7 @@ mod tokens;
 
 use axum::Router;
 use axum::body::Body;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
@@ -72,6 +72,13 @@ impl Call {
         self.header(CONTENT_TYPE.as_str(), "application/json").body(body.to_string())
     }
 
+    /// With this form as the body.
+    #[must_use]
+    pub fn form(self, parameters: &[(&str, &str)]) -> Self {
+        let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+        self.header(CONTENT_TYPE.as_str(), "application/x-www-form-urlencoded").body(form)
+    }
+
     /// With this body, whatever it is.
     #[must_use]
     pub fn body(self, body: impl Into<Body>) -> Self {
@@ -96,14 +103,29 @@ impl Call {
 }
 
 impl Answer {
-    /// Every error of every service is a problem+json with its status and without internals.
+    /// Every error of every service is a problem+json with its status and without internals, or one of the OAuth protocol.
     fn check(&self) {
-        if self.status.is_client_error() || self.status.is_server_error() {
+        if self.json["error"].is_string() {
+            self.check_oauth();
+        } else if self.status.is_client_error() || self.status.is_server_error() {
             assert_eq!(self.headers[CONTENT_TYPE], "application/problem+json", "{self:?}");
             assert_eq!(self.json["status"], self.status.as_u16(), "{self:?}");
             assert!(self.json["type"].as_str().is_some_and(|kind| kind.starts_with("urn:problem-type:")));
             assert!(self.json["title"].is_string() && self.json["request_id"].is_string(), "{self:?}");
         }
+    }
+
+    /// RFC 6749 §5.2.
+    fn check_oauth(&self) {
+        let unauthorized = self.json["error"] == "invalid_client";
+        assert_eq!(self.status.as_u16(), if unauthorized { 401 } else { 400 }, "{self:?}");
+        assert_eq!(self.headers.contains_key(WWW_AUTHENTICATE), unauthorized, "{self:?}");
+        assert_eq!(self.headers[CONTENT_TYPE], "application/json", "{self:?}");
+        assert_eq!(self.headers[CACHE_CONTROL], "no-store", "{self:?}");
+        assert_eq!(self.json.as_object().map(serde_json::Map::len), Some(2), "{self:?}");
+        let description = self.json["error_description"].as_str().expect("a description");
+        let allowed = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+        assert!(!description.is_empty() && description.bytes().all(allowed), "{self:?}");
     }
 
     /// The answer, which must have this status.

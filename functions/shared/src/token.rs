@@ -16,4 +16,4 @@ pub use claims::{Audience, Claims, LIFETIME, TYPE};
 pub use key_source::LoadError;
 pub use keys::{Algorithm, InvalidKeys, KeySet, PublicKey, PublishedKey, VerificationKeys};
 pub use revocations::RevocationLog;
-pub use verifier::{Refused, Verifier};
+pub use verifier::{CLOCK_SKEW, Refused, Verifier};

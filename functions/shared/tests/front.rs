@@ -2,17 +2,18 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use axum::Router;
-use http::header::{ALLOW, CACHE_CONTROL, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Method, StatusCode};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::clock::Clock;
+use shared::db::Transaction;
 use shared::http::{Json, OptionalJson, Path, Query};
 use shared::page::PageQuery;
 use shared::routes::{Access, Routes, Service};
 use shared::testing::{Database, call, issuer};
-use shared::token::Caller;
+use shared::token::{Caller, RevocationLog};
 use uuid::Uuid;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -124,11 +125,51 @@ async fn guards_stand_before_handlers() {
         assert_eq!(bad.headers[WWW_AUTHENTICATE], "Bearer error=\"invalid_token\"");
     }
     assert_eq!(get("/caller", &user).await.json, Uuid::from_u128(1).to_string());
-    assert_eq!(get("/admin", &user).await.status, StatusCode::FORBIDDEN);
+    let customer = get("/admin", &user).await.expect(StatusCode::FORBIDDEN);
+    assert_eq!(customer.headers[WWW_AUTHENTICATE], "Bearer error=\"insufficient_scope\"");
     assert_eq!(get("/admin", &admin).await.status, StatusCode::OK);
     assert_eq!(call(Method::GET, "/optional").send(&router).await.json, false);
     assert_eq!(get("/optional", &user).await.json, true);
     assert_eq!(get("/optional", "bad").await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_revoked_session_is_a_bad_token_and_no_revocations_are_an_outage() {
+    let clock = Clock::fixed(now());
+    let database = Database::new(&["RevocationTable"]).await;
+    let verifier = issuer().verifier_with_revocations(&clock, &database);
+    let router = routes().into_router((), Service { verifier, tables: Vec::new() });
+    let token = issuer().admin_token(Uuid::from_u128(1), now());
+    let guarded = ["/caller", "/optional", "/admin", "/forgetful"];
+    let get = |path: &'static str| call(Method::GET, path).token(&token).send(&router);
+
+    database.fail(Some("Query"));
+    for path in guarded {
+        let unknown = get(path).await.expect(StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(unknown.headers[RETRY_AFTER], "5");
+    }
+    assert_eq!(get("/demo/ready").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(get("/list").await.status, StatusCode::OK, "a public route asks nobody");
+    assert_eq!(call(Method::GET, "/optional").send(&router).await.json, false);
+
+    database.fail(None);
+    clock.advance(SignedDuration::from_secs(5));
+    for path in guarded {
+        assert_eq!(get(path).await.status, StatusCode::OK, "{path}");
+    }
+    assert_eq!(get("/demo/ready").await.status, StatusCode::OK);
+
+    let log = RevocationLog::new(database.table("RevocationTable"));
+    let mut transaction = Transaction::new(log.table().client());
+    // The session of the issuer's tokens.
+    transaction.add(log.write(Uuid::nil(), clock.now()).unwrap());
+    transaction.run().await.unwrap();
+    clock.advance(SignedDuration::from_secs(10));
+    for path in guarded {
+        let revoked = get(path).await.expect(StatusCode::UNAUTHORIZED);
+        assert_eq!(revoked.headers[WWW_AUTHENTICATE], "Bearer error=\"invalid_token\"");
+    }
+    assert_eq!(get("/demo/ready").await.status, StatusCode::OK);
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ pub mod guard;
 pub mod invoke;
 pub mod keys;
 pub mod logs;
+pub mod operator;
 pub mod ports;
 pub mod process;
 pub mod provision;

@@ -5,10 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
-use local::guard;
-use local::rotate;
 use local::system::{self, Options, Scope, System};
 use local::workspace::Workspace;
+use local::{guard, operator, rotate};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs the whole system on this machine until Ctrl-C: AWS emulator, tables, keys, demo data and all functions.
@@ -48,6 +47,11 @@ enum Subcommands {
     },
     /// Rotates the signing keys of the running system, as Secrets Manager does on AWS every 30 days.
     Rotate,
+    /// Carries out a command of the function `auth-operator` on the running system.
+    Operator {
+        /// Such as '{"command":"create_client","client_id":"warehouse"}'; functions/auth/README.md lists them.
+        command: String,
+    },
     /// Stands between this program and one that it starts; see guard.rs.
     #[command(name = guard::SUBCOMMAND, hide = true)]
     Guard {
@@ -77,8 +81,8 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             guard::run(&program, &arguments).await.map(ExitCode::from)
         }
         Some(Subcommands::Admin { username }) => {
-            let workspace = Workspace::find()?;
-            system::grant_admin(&workspace, &username).await?;
+            let environment = system::documented_environment(&Workspace::find()?)?;
+            operator::grant_admin(&environment, &username).await?;
             println!("{username} is an admin from the next login on");
             Ok(ExitCode::SUCCESS)
         }
@@ -87,6 +91,12 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             println!(
                 "the next key signs; running functions notice within five minutes, and new ones at once"
             );
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Subcommands::Operator { command }) => {
+            let command = serde_json::from_str(&command).context("this is no command")?;
+            let environment = system::documented_environment(&Workspace::find()?)?;
+            println!("{:#}", operator::operate(&environment, command).await?);
             Ok(ExitCode::SUCCESS)
         }
         command => {

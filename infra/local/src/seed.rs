@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
-use auth::model::ADMIN;
 use auth::store::AuthStore;
 use cart::model::{Cart, Product, ProductId};
 use order::model::Order;
@@ -48,12 +47,6 @@ pub async fn seed(environment: &Environment) -> Result<()> {
     stores.payment_method(user_id).await?;
     stores.order(user_id).await?;
     stores.cart(user_id).await
-}
-
-/// Makes a registered user an admin, from the next login on. A refusal is a [`GrantError`](auth::store::GrantError).
-pub async fn grant_admin(environment: &Environment, username: &str) -> Result<()> {
-    let username = Username::try_from(username.to_owned()).map_err(anyhow::Error::msg)?;
-    Ok(Stores::new(environment)?.accounts.grant_role(&username, ADMIN).await?)
 }
 
 /// The stores of all services, with their clock and ids.

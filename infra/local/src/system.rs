@@ -9,7 +9,6 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use auth::store::GrantError;
 use template::Template;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -26,9 +25,6 @@ use crate::seed;
 use crate::tools::Tools;
 use crate::watch::{self, Environment, Settings, Watch};
 use crate::workspace::Workspace;
-
-/// Who issues tokens locally, and for whom, whatever the ports.
-pub const ISSUER: &str = "http://localhost:8000";
 
 /// What to start, and where.
 #[derive(Clone)]
@@ -177,16 +173,18 @@ impl System {
         console.say("starting the AWS emulator");
         let emulator = Emulator::start(&guard, &tools, ports.emulator, state).await?;
         console.say("creating tables, queues and secrets as template.yaml declares them");
-        provision(&template, &keys, ISSUER, &emulator.url, state).await?;
+        let services = ports.services.iter();
+        let services: BTreeMap<_, _> =
+            services.map(|(name, port)| (name.clone(), format!("http://localhost:{port}"))).collect();
+        // Who issues tokens, and for whom: a client that knows this URL alone finds the rest.
+        let issuer = services.get("auth").context("the template has no function auth with a port")?;
+        provision(&template, &keys, issuer, &emulator.url, state).await?;
         let environment = watch::environment(template.functions(), &emulator.url)?;
         watch::write_environment(&options.environment_file, &environment)?;
         seed::seed(&environment).await.context("cannot write the demo data")?;
 
-        let services = ports.services.iter();
         let addresses = Addresses {
-            services: services
-                .map(|(name, port)| (name.clone(), format!("http://localhost:{port}")))
-                .collect(),
+            services,
             watch: format!("http://127.0.0.1:{}", ports.watch),
             emulator: emulator.url.clone(),
             environment,
@@ -310,19 +308,11 @@ impl System {
     }
 }
 
-/// Makes a registered user of the system on the documented ports an admin.
-pub async fn grant_admin(workspace: &Workspace, username: &str) -> Result<()> {
+/// The environment of the functions of the system on the documented ports.
+pub fn documented_environment(workspace: &Workspace) -> Result<Environment> {
     let template = template(workspace, &BTreeMap::new())?;
     let emulator = format!("http://127.0.0.1:{}", Ports::documented(&template).emulator);
-    let environment = watch::environment(template.functions(), &emulator)?;
-    let error = match seed::grant_admin(&environment, username).await {
-        Ok(()) => return Ok(()),
-        Err(error) if matches!(error.downcast_ref(), Some(GrantError::Db(_))) => {
-            error.context("is `cargo local` running?")
-        }
-        Err(error) => error,
-    };
-    Err(error.context(format!("cannot make {username} an admin")))
+    watch::environment(template.functions(), &emulator)
 }
 
 /// The template with the defaults of the local run (the demo login exists only here), unless `parameters` say otherwise.

@@ -33,10 +33,17 @@ impl Answer {
         self.json
     }
 
-    /// Every error is a problem+json with its status, the request's id and no internals.
+    /// Every error is a problem+json with its status, the request's id and no internals; or, where the protocol is OAuth's,
+    /// what RFC 6749 §5.2 says.
     #[track_caller]
     pub(crate) fn assert_problem(&self, what: &str) {
         assert!((400..500).contains(&self.status), "{what}: {} {}", self.status, self.json);
+        if self.json["error"].is_string() {
+            assert!([400, 401].contains(&self.status), "{what}: {} {}", self.status, self.json);
+            assert_eq!(self.headers[CONTENT_TYPE], "application/json", "{what}");
+            assert_eq!(self.json.as_object().map(serde_json::Map::len), Some(2), "{what}: {}", self.json);
+            return;
+        }
         assert_eq!(self.headers[CONTENT_TYPE], "application/problem+json", "{what}");
         assert_eq!(self.json["status"], self.status, "{what}");
         assert!(
@@ -186,9 +193,9 @@ pub(crate) struct User {
 
 /// Signs with the private key of the running system.
 pub(crate) fn issuer() -> Issuer {
-    let _running = system();
+    let url = &system().addresses.services["auth"];
     let pem = std::fs::read_to_string(directory().join("keys/private.pem")).unwrap();
-    Issuer::from_pem(&pem)
+    Issuer::from_pem(&pem).named(url)
 }
 
 /// A token with the role `admin`.

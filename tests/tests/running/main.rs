@@ -5,6 +5,7 @@ mod bad_input;
 mod bad_tokens;
 mod client;
 mod events;
+mod interoperability;
 mod parallel;
 mod session;
 mod shopping;

@@ -86,10 +86,10 @@ async fn a_granted_admin_is_one_from_the_next_login_on() {
     let user = client.new_user().await;
     let summary = "/analytics/summary";
     assert_eq!(client.get("analytics", summary, &user.token).await.status, 403);
-    local::seed::grant_admin(&crate::system().addresses.environment, &user.username).await.unwrap();
+    local::operator::grant_admin(&crate::system().addresses.environment, &user.username).await.unwrap();
     let token = client.login(&user.username, &user.password).await;
     client.get("analytics", summary, &token).await.expect(200);
-    local::seed::grant_admin(&crate::system().addresses.environment, "mahindra")
+    local::operator::grant_admin(&crate::system().addresses.environment, "mahindra")
         .await
         .expect_err("a user who logs in without a password must not become an admin");
 }

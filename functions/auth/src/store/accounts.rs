@@ -1,8 +1,8 @@
 //! Accounts.
 
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, TransactWriteItem};
 use jiff::Timestamp;
-use shared::db::{DbError, Key, retry_conflicts, to_item};
+use shared::db::{DbError, Key, from_item, retry_conflicts, to_item};
 use user::model::Username;
 use uuid::Uuid;
 
@@ -136,9 +136,8 @@ impl AuthStore {
         }
     }
 
-    /// Gives a registered user a role (`cargo local admin <user name>` gives [`ADMIN`](crate::model::ADMIN)); it is in
-    /// the tokens from the next login on. Granting it again changes nothing.
-    pub async fn grant_role(&self, username: &Username, role: &str) -> Result<(), GrantError> {
+    /// Gives a registered user a role, and returns the account as it is then. Granting it again changes nothing.
+    pub async fn grant_role(&self, username: &Username, role: &str) -> Result<Account, GrantError> {
         let outcome = retry_conflicts(|| async {
             let update = self
                 .table
@@ -154,15 +153,15 @@ impl AuthStore {
                     AttributeValue::L(vec![AttributeValue::S(role.to_owned())]),
                 )
                 .expression_attribute_values(":role", AttributeValue::S(role.to_owned()))
-                .expression_attribute_values(":no", AttributeValue::Bool(false));
-            update.send().await?;
-            Ok(())
+                .expression_attribute_values(":no", AttributeValue::Bool(false))
+                .return_values(ReturnValue::AllNew);
+            from_item(update.send().await?.attributes.unwrap_or_default())
         });
         match outcome.await {
             Err(DbError::ConditionFailed) => match self.account(username).await? {
                 None => Err(GrantError::Unknown),
                 Some(account) if account.demo => Err(GrantError::Demo),
-                Some(_) => Ok(()), // Has it already.
+                Some(account) => Ok(account), // Has it already.
             },
             outcome => Ok(outcome?),
         }

@@ -197,6 +197,10 @@ impl Inner {
 
     fn act(&mut self, operation: &str, name: &str, body: &Value) -> Outcome {
         let text = |member: &str| body[member].as_str();
+        if operation == "Query" {
+            // The table of revocations, empty.
+            return Ok(json!({"Items": []}));
+        }
         let Some(versions) = self.secrets.get_mut(name) else { return Err("ResourceNotFoundException") };
         let position = |id: &str| versions.iter().position(|version| version.id == id);
         match operation {
@@ -269,11 +273,8 @@ async fn take_answer(Shared(inner): Shared<Arc<Mutex<Inner>>>, headers: HeaderMa
 async fn answer(Shared(inner): Shared<Arc<Mutex<Inner>>>, headers: HeaderMap, body: String) -> Response {
     let body: Value = serde_json::from_str(&body).unwrap();
     let operation = headers["x-amz-target"].to_str().unwrap().replace("secretsmanager.", "");
-    if operation.ends_with(".Query") {
-        // The table of revocations, empty.
-        return json!({"Items": []}).to_string().into_response();
-    }
-    let name = body["SecretId"].as_str().unwrap();
+    let operation = operation.replace("DynamoDB_20120810.", "");
+    let name = body["SecretId"].as_str().or(body["TableName"].as_str()).unwrap();
     let mut inner = inner.lock().unwrap();
     let call = format!("{operation} {name}");
     inner.calls.push(call.clone());

@@ -1,5 +1,8 @@
 //! A fresh DynamoDB per test, with the tables that `template.yaml` declares.
 
+mod bulk;
+mod outage;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -17,6 +20,8 @@ use aws_smithy_types::body::SdkBody;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use outage::Outage;
+
 use crate::aws::Aws;
 use crate::config::Env;
 use crate::db::Table;
@@ -28,8 +33,11 @@ use crate::id::Generator;
 pub struct Database {
     client: Client,
     prefix: String,
+    /// None where another endpoint is set.
+    embedded: Option<Embedded>,
     loss: Loss,
     calls: Calls,
+    outage: Outage,
 }
 
 /// Answers to lose: of which operation, and which of its calls, those that were seen already not counted.
@@ -46,13 +54,17 @@ impl Database {
     pub async fn new(tables: &[&str]) -> Self {
         let env = Env::process();
         let (loss, calls) = (Loss::default(), Calls::default());
-        let (client, prefix) = if env.optional("AWS_ENDPOINT_URL").is_some() {
+        let outage = Outage::default();
+        let (client, prefix, embedded) = if env.optional("AWS_ENDPOINT_URL").is_some() {
             let unique = u64::from_le_bytes(Generator::system().bytes());
-            (Aws::new(&env).expect("region and credentials").dynamodb(), format!("test-{unique:x}-"))
+            (Aws::new(&env).expect("region and credentials").dynamodb(), format!("test-{unique:x}-"), None)
         } else {
-            (embedded(Arc::clone(&loss), Arc::clone(&calls)), String::new())
+            let database = Arc::new(dynoxide::Database::memory().expect("a database in memory"));
+            let embedded = Embedded { database, loss: Arc::clone(&loss), calls: Arc::clone(&calls) };
+            (client(embedded.clone()), String::new(), Some(embedded))
         };
-        let database = Self { client, prefix, loss, calls };
+        let config = client.config().to_builder().interceptor(outage.clone()).build();
+        let database = Self { client: Client::from_conf(config), prefix, embedded, loss, calls, outage };
         let template =
             template::Template::load(&template::workspace_root(), &BTreeMap::new()).expect("template.yaml");
         let declared = template.tables();
@@ -81,6 +93,14 @@ impl Database {
     /// Whether [`lose_answers`](Self::lose_answers) does anything.
     pub fn can_lose_answers(&self) -> bool {
         self.prefix.is_empty()
+    }
+
+    /// From now on fails every call of this operation before it is sent, as when DynamoDB is out of reach; `None` ends it.
+    ///
+    /// # Panics
+    /// When another thread panicked in here.
+    pub fn fail(&self, operation: Option<&'static str>) {
+        *self.outage.0.lock().expect("no panic") = operation;
     }
 
     /// The calls since the last time, sorted, as `Operation` with the tables that it names: what an observer of the time
@@ -131,14 +151,13 @@ async fn create_table(client: &Client, body: &Value) {
         .expect("the table that the template declares");
 }
 
-fn embedded(loss: Loss, calls: Calls) -> Client {
-    let database = dynoxide::Database::memory().expect("a database in memory");
+fn client(embedded: Embedded) -> Client {
     Client::from_conf(
         Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::from_static("us-east-1"))
             .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .http_client(Embedded { database: Arc::new(database), loss, calls })
+            .http_client(embedded)
             .build(),
     )
 }

@@ -11,7 +11,10 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::token::{Algorithm, Claims, KeySet, PublicKey, PublishedKey, TYPE, VerificationKeys, Verifier};
+use crate::testing::Database;
+use crate::token::{
+    Algorithm, Claims, KeySet, PublicKey, PublishedKey, RevocationLog, TYPE, VerificationKeys, Verifier,
+};
 
 /// The issuer of test tokens.
 pub const ISSUER: &str = "http://localhost:8000";
@@ -21,6 +24,7 @@ pub const AUDIENCE: &str = "http://localhost:8000";
 /// A key pair and the tokens that it signs.
 #[derive(Debug)]
 pub struct Issuer {
+    url: String,
     pub(super) private: EncodingKey,
     private_pem: String,
     public: PublishedKey,
@@ -72,6 +76,7 @@ impl Issuer {
         let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().expect("SPKI");
         let public = PublicKeyComponents::<Vec<u8>>::from(pair.public_key());
         Self {
+            url: ISSUER.to_owned(),
             private: EncodingKey::from_rsa_pem(private_pem.as_bytes()).expect("an RSA key"),
             private_pem,
             public: PublishedKey::new(algorithm, PublicKey::rsa(&public.n, &public.e)),
@@ -84,11 +89,18 @@ impl Issuer {
         let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().expect("SPKI");
         let public = PublicKey::p256(pair.public_key().as_ref()).expect("an uncompressed point");
         Self {
+            url: ISSUER.to_owned(),
             private: EncodingKey::from_ec_der(pkcs8.as_ref()),
             private_pem: pem_of("PRIVATE KEY", pkcs8.as_ref()),
             public: PublishedKey::new(Algorithm::Es256, public),
             public_pem: pem_of("PUBLIC KEY", spki.as_ref()),
         }
+    }
+
+    /// The same with another name: `iss` and `aud` of its tokens.
+    #[must_use]
+    pub fn named(self, url: &str) -> Self {
+        Self { url: url.to_owned(), ..self }
     }
 
     /// The private key, PKCS#8 PEM.
@@ -109,8 +121,8 @@ impl Issuer {
     /// The content of a verification-keys secret that trusts this issuer.
     pub fn verification_keys(&self) -> VerificationKeys {
         VerificationKeys {
-            issuer: ISSUER.to_owned(),
-            audience: AUDIENCE.to_owned(),
+            issuer: self.url.clone(),
+            audience: self.url.clone(),
             keys: vec![self.public.clone()],
         }
     }
@@ -120,16 +132,28 @@ impl Issuer {
     /// # Panics
     /// When the generated key is not usable.
     pub fn verifier(&self, clock: &Clock) -> Arc<Verifier> {
-        let keys = KeySet::new(self.verification_keys()).expect("good keys");
-        Arc::new(Verifier::fixed(keys, clock.clone()))
+        Arc::new(self.fixed_verifier(clock))
+    }
+
+    /// The same, and it knows the revocations in `database`'s `RevocationTable`.
+    ///
+    /// # Panics
+    /// When the generated key is not usable.
+    pub fn verifier_with_revocations(&self, clock: &Clock, database: &Database) -> Arc<Verifier> {
+        let log = RevocationLog::new(database.table("RevocationTable"));
+        Arc::new(self.fixed_verifier(clock).with_revocations(log))
+    }
+
+    fn fixed_verifier(&self, clock: &Clock) -> Verifier {
+        Verifier::fixed(KeySet::new(self.verification_keys()).expect("good keys"), clock.clone())
     }
 
     /// The claims of a good token that begins at `now` and lasts 15 minutes.
     pub fn claims(&self, user_id: Uuid, username: &str, now: Timestamp) -> Claims {
         Claims {
-            iss: ISSUER.to_owned(),
+            iss: self.url.clone(),
             sub: user_id,
-            aud: AUDIENCE.into(),
+            aud: self.url.as_str().into(),
             exp: now.as_second() + 900,
             iat: now.as_second(),
             nbf: now.as_second(),

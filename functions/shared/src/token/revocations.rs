@@ -15,9 +15,11 @@
 //!   until it can be read.
 //! - A function that starts without the table lets nobody in (503) until it can be read.
 //!
-//! Clocks are taken to differ by less than [`CLOCK_SKEW`](super::verifier::CLOCK_SKEW).
+//! Clocks are taken to differ by less than [`CLOCK_SKEW`](super::CLOCK_SKEW).
 
 mod copy;
+#[cfg(test)]
+mod tests;
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use jiff::{SignedDuration, Timestamp};

@@ -22,8 +22,8 @@ use crate::problem::Problem;
 
 /// Longer tokens are refused unread, in bytes.
 const MAX_TOKEN: usize = 8 * 1024;
-/// How far the clock of Auth's sandbox may be ahead of ours. `exp` gets no leeway.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(5);
+/// How far the clocks of two functions may differ. A token may be this much younger than our clock; `exp` gets no leeway.
+pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(5);
 /// Verifies access tokens with the published keys, and knows the sessions that ended before their tokens did.
 #[derive(Debug)]
 pub struct Verifier {
@@ -80,6 +80,15 @@ pub enum Refused {
     RevocationsUnknown,
 }
 
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::RevocationsUnknown => Self::unavailable(Revocations::RETRY_AFTER),
+            _ => Self::unauthorized(Some("invalid_token")),
+        }
+    }
+}
+
 /// Every member that our tokens' headers have. Any other (`jku`, `jwk`, `x5u`, `x5c`, `crit`, `zip`, …) and any
 /// member twice refuse the token: nothing in a header is ever followed.
 #[derive(Deserialize)]
@@ -97,7 +106,7 @@ impl Verifier {
         let table = Table::new(aws.dynamodb(), env.required("REVOCATION_TABLE")?);
         let revocations = Revocations::new(RevocationLog::new(table), clock.clone());
         let keys = KeySource::load(env, aws.secrets_manager(), clock.clone());
-        let (keys, ()) = tokio::join!(keys, revocations.refresh());
+        let (keys, _tried_again_later) = tokio::join!(keys, revocations.current());
         Ok(Self { keys: keys?, revocations: Some(revocations), clock })
     }
 
@@ -134,11 +143,16 @@ impl Verifier {
         };
         outcome.map(Caller::from).map_err(|refused| {
             tracing::info!(reason = %refused, "token refused");
-            match refused {
-                Refused::RevocationsUnknown => Problem::unavailable(Revocations::RETRY_AFTER),
-                _ => Problem::unauthorized(Some("invalid_token")),
-            }
+            refused.into()
         })
+    }
+
+    /// Whether tokens can be verified right now; for readiness probes.
+    pub async fn ready(&self) -> Result<(), Refused> {
+        match &self.revocations {
+            Some(revocations) => revocations.current().await.map(|_| ()),
+            None => Ok(()),
+        }
     }
 
     /// The claims of a valid access token.

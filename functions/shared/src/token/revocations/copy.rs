@@ -30,11 +30,11 @@ pub(in crate::token) struct Revocations {
 
 /// What the table held at one time.
 #[derive(Debug, Clone, Default)]
-struct Copy {
+pub(in crate::token) struct Copy {
     /// When its reading began; `None` before the first.
     read: Option<Timestamp>,
     /// By session, when, in microseconds since the epoch: 24 bytes each, and nothing to free.
-    revoked: HashMap<Uuid, i64>,
+    pub(super) revoked: HashMap<Uuid, i64>,
 }
 
 impl Revocations {
@@ -46,24 +46,20 @@ impl Revocations {
         Self { log, copy: Refreshed::new(SCHEDULE, clock.clone(), Copy::default(), None), clock }
     }
 
-    /// Brings the copy up to date where that is due.
-    pub(in crate::token) async fn refresh(&self) {
-        self.current().await;
-    }
-
-    /// Whether the session lives on, by a copy that is up to date, or by one that is at most [`MAX_OUTAGE`] old.
+    /// Whether the session lives on.
     pub(in crate::token) async fn check(&self, session_id: Uuid) -> Result<(), Refused> {
-        let copy = self.current().await;
-        let now = self.clock.now();
-        match copy.read {
-            Some(read) if (SignedDuration::ZERO..MAX_OUTAGE).contains(&now.duration_since(read)) => {}
-            _ => return Err(Refused::RevocationsUnknown),
-        }
+        let copy = self.current().await?;
         if copy.revoked.contains_key(&session_id) { Err(Refused::Revoked) } else { Ok(()) }
     }
 
-    async fn current(&self) -> Arc<Copy> {
-        self.copy.get(|copy| self.read(copy)).await
+    /// The copy, up to date, or at most [`MAX_OUTAGE`] old.
+    pub(in crate::token) async fn current(&self) -> Result<Arc<Copy>, Refused> {
+        let copy = self.copy.get(|copy| self.read(copy)).await;
+        let age = copy.read.map(|read| self.clock.now().duration_since(read));
+        match age {
+            Some(age) if (SignedDuration::ZERO..MAX_OUTAGE).contains(&age) => Ok(copy),
+            _ => Err(Refused::RevocationsUnknown),
+        }
     }
 
     /// The copy with what came since. The end of what it knows is read once more, because a revocation may appear later

@@ -1,0 +1,45 @@
+//! Many items at once.
+
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+
+use super::Database;
+use crate::db::Item;
+
+impl Database {
+    /// Puts items whose attributes are strings and numbers; for more of them than a test could write one by one.
+    ///
+    /// # Panics
+    /// When the table is not there, or an item cannot be put.
+    pub async fn put_all(&self, logical_id: &str, items: Vec<Item>) {
+        if let Some(embedded) = &self.embedded {
+            let items = items.into_iter().map(embedded_item).collect();
+            embedded
+                .database
+                .import_items(logical_id, items, dynoxide::ImportOptions::default())
+                .expect("good items");
+            return;
+        }
+        let table = self.table(logical_id);
+        let request = |item: &Item| {
+            let put = PutRequest::builder().set_item(Some(item.clone())).build().expect("an item");
+            WriteRequest::builder().put_request(put).build()
+        };
+        for batch in items.chunks(25) {
+            let mut batch: Vec<_> = batch.iter().map(request).collect();
+            while !batch.is_empty() {
+                let call = table.client().batch_write_item().request_items(table.name(), batch);
+                let left = call.send().await.expect("good items").unprocessed_items;
+                batch = left.and_then(|mut left| left.remove(table.name())).unwrap_or_default();
+            }
+        }
+    }
+}
+
+fn embedded_item(item: Item) -> dynoxide::Item {
+    let value = |value| match value {
+        AttributeValue::S(string) => dynoxide::AttributeValue::S(string),
+        AttributeValue::N(number) => dynoxide::AttributeValue::N(number),
+        other => panic!("{other:?} is neither a string nor a number"),
+    };
+    item.into_iter().map(|(name, attribute)| (name, value(attribute))).collect()
+}
