@@ -206,30 +206,38 @@ impl Rotation {
 
     async fn finish(&self, token: &str) -> Result<(), Failed> {
         if !self.is_current(token).await? {
-            let current = self.current().await?;
-            let pending = self.pending(token, &current).await?;
-            let published = self.published.read().await?;
-            for key in std::iter::once(&pending.current).chain(&pending.next) {
-                let kid = &key.public().kid;
-                let there = published.as_ref().and_then(|published| published.published(kid));
-                let there = there.filter(|key| key.not_after.is_none());
-                let there = there.ok_or_else(|| Failed::NotPublished(kid.clone()))?;
-                if *kid == pending.current.public().kid {
-                    self.spread(there.published_at).await;
-                }
-            }
-            match self.signing.make_current(token, Some(&current.version)).await {
-                // Perhaps this very step did it before, and the answer was lost.
-                Err(error) if error.is_conflict() && self.is_current(token).await? => {}
+            match self.promote(token).await {
+                // This very step, running twice, did it already; or it did, and the answer was lost.
+                Err(_) if self.is_current(token).await? => {}
                 outcome => outcome?,
             }
-            tracing::info!(kid = pending.current.public().kid, "the key that signs from now on");
-            security::Event::KeyRotated.entry().log();
         }
         if self.is_labelled(token, PENDING).await? {
-            self.signing.remove(PENDING, token).await?;
+            match self.signing.remove(PENDING, token).await {
+                Err(error) if error.is_conflict() => {}
+                outcome => outcome?,
+            }
         }
         self.publish().await
+    }
+
+    async fn promote(&self, token: &str) -> Result<(), Failed> {
+        let current = self.current().await?;
+        let pending = self.pending(token, &current).await?;
+        let published = self.published.read().await?;
+        for key in std::iter::once(&pending.current).chain(&pending.next) {
+            let kid = &key.public().kid;
+            let there = published.as_ref().and_then(|published| published.published(kid));
+            let there = there.filter(|key| key.not_after.is_none());
+            let there = there.ok_or_else(|| Failed::NotPublished(kid.clone()))?;
+            if *kid == pending.current.public().kid {
+                self.spread(there.published_at).await;
+            }
+        }
+        self.signing.make_current(token, Some(&current.version)).await?;
+        tracing::info!(kid = pending.current.public().kid, "the key that signs from now on");
+        security::Event::KeyRotated.entry().log();
+        Ok(())
     }
 
     /// Publishes what the secret's current and pending versions hold, and retires what they do not.

@@ -13,7 +13,7 @@ use super::*;
 use crate::testing::{App, FakeAws, SIGNING, VERIFICATION};
 
 /// How far the clock moves between two moments of the test.
-const MOMENT: SignedDuration = SignedDuration::from_secs(17);
+const MOMENT: SignedDuration = SignedDuration::from_secs(24);
 
 /// A token, and the moment from which it is refused.
 struct Issued {
@@ -133,7 +133,7 @@ async fn nobody_is_refused_while_keys_rotate_under_load() {
     for rotations in [["t1", "t2", "t3"].as_slice(), &["t4"]] {
         let mut rotating = std::pin::pin!(rotate(rotations));
         let mut rotated = false;
-        for _ in 0..80 {
+        for _ in 0..57 {
             let moment = load.moment(number, &busy, &idle);
             if rotated {
                 moment.await;
@@ -150,5 +150,5 @@ async fn nobody_is_refused_while_keys_rotate_under_load() {
         assert!(rotated, "the rotations ended");
     }
     assert_eq!(load.kids.len(), 5, "each rotation's key signed: {:?}", load.kids);
-    assert!(load.logins >= 160);
+    assert!(load.logins >= 114);
 }
