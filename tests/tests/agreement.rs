@@ -148,9 +148,10 @@ fn a_payments_lease_is_longer_than_a_request_may_take() {
 #[test]
 fn a_service_reaches_no_table_that_its_crate_does_not_depend_on() {
     let template = template();
-    let owners: [(&str, &[&str]); 7] = [
-        ("AuthTable", &["auth", "auth-operator"]),
-        ("UserTable", &["user", "auth", "order", "notification-worker"]),
+    let owners: [(&str, &[&str]); 8] = [
+        ("AuthTable", &["auth", "auth-mailer", "auth-operator"]),
+        ("AuthOutboxTable", &["auth", "auth-mailer"]),
+        ("UserTable", &["user", "auth", "auth-mailer", "order", "notification-worker"]),
         ("CartTable", &["cart", "order"]),
         ("OrderTable", &["order", "payment", "payment-reconciler"]),
         ("PaymentTable", &["payment", "payment-reconciler"]),

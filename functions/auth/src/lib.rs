@@ -4,6 +4,8 @@
 pub mod bootstrap;
 mod clients;
 pub mod keys;
+pub mod mailer;
+mod mails;
 pub mod model;
 pub mod operator;
 pub mod outbox;
@@ -20,6 +22,7 @@ mod signing;
 pub mod store;
 mod throttle;
 mod tokens;
+mod unverified;
 
 #[cfg(test)]
 mod testing;
@@ -39,8 +42,9 @@ use user::store::UserStore;
 
 use passwords::Passwords;
 use routes::{
-    health, introspect, jwks, login, logout, logout_all, metadata, password_change, refresh, register,
-    revoke, session, sessions as session_list, token,
+    email_verification, email_verify, health, introspect, jwks, login, logout, logout_all, metadata,
+    password_change, password_forgot, password_reset, refresh, register, revoke, session,
+    sessions as session_list, token,
 };
 use signing::Signer;
 use store::AuthStore;
@@ -63,6 +67,7 @@ pub struct State {
     passwords: Passwords,
     throttle: Throttle,
     demo_login: bool,
+    require_verified_email: bool,
 }
 
 impl State {
@@ -70,6 +75,7 @@ impl State {
     /// that `SIGNING_KEY_SECRET` and `VERIFICATION_KEYS_SECRET` name.
     pub async fn new(env: &Env, aws: &Aws) -> Result<Self, Failure> {
         let demo_login = demo_login(env, aws)?;
+        let require_verified_email = switch(env, "REQUIRE_VERIFIED_EMAIL")?;
         let table = |name| Ok::<_, ConfigError>(Table::new(aws.dynamodb(), env.required(name)?));
         let revocations = RevocationLog::new(table("REVOCATION_TABLE")?);
         let accounts = AuthStore::new(table("AUTH_TABLE")?, table("AUTH_OUTBOX_TABLE")?, revocations);
@@ -88,21 +94,30 @@ impl State {
             passwords: Passwords::default(),
             throttle,
             demo_login,
+            require_verified_email,
         })
     }
 }
 
 /// Whether demo users may log in without a password: `DEMO_LOGIN`, and only where no AWS is in reach.
 fn demo_login(env: &Env, aws: &Aws) -> Result<bool, ConfigError> {
-    let invalid =
-        |reason: &str| ConfigError::Invalid { name: "DEMO_LOGIN".to_owned(), reason: reason.to_owned() };
-    match env.optional("DEMO_LOGIN") {
+    let enabled = switch(env, "DEMO_LOGIN")?;
+    if enabled && !aws.endpoint_is_loopback() {
+        let reason = "`enabled` is for the local run, whose AWS endpoint is on loopback; this one is not";
+        return Err(ConfigError::Invalid { name: "DEMO_LOGIN".to_owned(), reason: reason.to_owned() });
+    }
+    Ok(enabled)
+}
+
+/// A variable that is `enabled` or `disabled`; absent, it is the latter.
+fn switch(env: &Env, name: &str) -> Result<bool, ConfigError> {
+    match env.optional(name) {
         None | Some("disabled") => Ok(false),
-        Some("enabled") if aws.endpoint_is_loopback() => Ok(true),
-        Some("enabled") => {
-            Err(invalid("`enabled` is for the local run, whose AWS endpoint is on loopback; this one is not"))
-        }
-        Some(_) => Err(invalid("it must be `enabled` or `disabled`")),
+        Some("enabled") => Ok(true),
+        Some(_) => Err(ConfigError::Invalid {
+            name: name.to_owned(),
+            reason: "it must be `enabled` or `disabled`".to_owned(),
+        }),
     }
 }
 
@@ -117,6 +132,10 @@ pub fn routes() -> Routes<State> {
         .post("/password/change", Access::Caller, password_change::post)
         .get("/sessions", Access::Caller, session_list::get)
         .delete("/sessions/{id}", Access::Caller, session::delete)
+        .post("/password/forgot", Access::Public, password_forgot::post)
+        .post("/password/reset", Access::Public, password_reset::post)
+        .post("/email/verification", Access::Caller, email_verification::post)
+        .post("/email/verify", Access::Public, email_verify::post)
         .get("/.well-known/jwks.json", Access::Public, jwks::get)
         .post("/token", Access::Public, token::post)
         .post("/revoke", Access::Public, revoke::post)

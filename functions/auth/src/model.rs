@@ -1,6 +1,7 @@
 //! Accounts, passwords and sessions: what they are, and what is acceptable.
 
 pub mod client;
+pub(crate) mod one_time;
 mod password;
 pub(crate) mod session;
 

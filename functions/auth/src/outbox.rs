@@ -4,6 +4,7 @@
 //! An event is written in the transaction of what it tells of, so that there is never one without the other
 //! ([`AuthStore::event_write`](crate::store::AuthStore::event_write)).
 
+use aws_lambda_events::event::dynamodb::EventRecord;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use user::model::{Email, Username};
@@ -79,4 +80,17 @@ pub struct Recorded {
     pub at: Timestamp,
     /// What happened.
     pub event: Event,
+}
+
+/// A record of the stream that cannot be read; it must not be passed over.
+#[derive(Debug, thiserror::Error)]
+#[error("the record's image is not an event")]
+pub struct Unreadable(#[source] serde_dynamo::Error);
+
+/// The event that a record of the outbox's stream brings; none where an event was merely marked, or deleted.
+pub fn from_record(record: &EventRecord) -> Result<Option<Recorded>, Unreadable> {
+    if record.event_name != "INSERT" {
+        return Ok(None);
+    }
+    serde_dynamo::from_item(record.change.new_image.clone()).map(Some).map_err(Unreadable)
 }

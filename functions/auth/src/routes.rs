@@ -1,5 +1,7 @@
 //! One file per path.
 
+pub(crate) mod email_verification;
+pub(crate) mod email_verify;
 pub(crate) mod health;
 pub(crate) mod introspect;
 pub(crate) mod jwks;
@@ -8,6 +10,8 @@ pub(crate) mod logout;
 pub(crate) mod logout_all;
 pub(crate) mod metadata;
 pub(crate) mod password_change;
+pub(crate) mod password_forgot;
+pub(crate) mod password_reset;
 pub(crate) mod refresh;
 pub(crate) mod register;
 pub(crate) mod revoke;

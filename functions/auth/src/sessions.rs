@@ -113,7 +113,9 @@ pub(crate) async fn refresh(app: &App, presented: &str, client_id: &str) -> Resu
         };
         let now = app.clock.now();
         let Some(session) = app.accounts.session(token.user_id, token.session_id).await? else {
-            return refused("unknown_session");
+            // Ids that belong to nobody are what somebody typed.
+            Event::RefreshRefused.entry().because("unknown_session").log();
+            return Err(RefreshError::Invalid);
         };
         let presented = session.classify(&token, now);
         if presented == Presented::Foreign {
@@ -136,12 +138,11 @@ pub(crate) async fn refresh(app: &App, presented: &str, client_id: &str) -> Resu
         else {
             return refused("unknown_account");
         };
-        let (rotated, successor) = match presented {
-            Presented::Previous => (None, session.repeat(&token)),
-            _ => {
-                let (rotated, successor) = session.rotate(&token, app.ids.bytes(), now);
-                (Some(rotated), Some(successor))
-            }
+        let (rotated, successor) = if presented == Presented::Previous {
+            (None, session.repeat(&token))
+        } else {
+            let (rotated, successor) = session.rotate(&token, app.ids.bytes(), now);
+            (Some(rotated), Some(successor))
         };
         let Some(successor) = successor else { return refused("no_successor") };
         // Signed before the rotation is written: were it to fail afterwards, the old token would be used up for nothing.
@@ -379,19 +380,27 @@ mod tests {
         app.database.items::<Value>("RevocationTable").await.len()
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "a change may say no")]
     fn nothing(_: &mut Account) -> Result<Vec<TransactWriteItem>, Problem> {
         Ok(Vec::new())
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "a change may say no")]
     fn new_password(account: &mut Account) -> Result<Vec<TransactWriteItem>, Problem> {
         account.password_hash = Some(PasswordHash("$argon2id$another".to_owned()));
         Ok(Vec::new())
     }
 
-    async fn head_start(steps: u32) {
+    /// How many steps one of two acts waits, and the other one: every call of the table is a step.
+    fn head_starts() -> impl Iterator<Item = (u32, u32)> {
+        (0..8).flat_map(|steps| [(steps, 0), (0, steps)])
+    }
+
+    async fn after<T>(steps: u32, act: impl Future<Output = T>) -> T {
         for _ in 0..steps {
             yield_now().await;
         }
+        act.await
     }
 
     #[tokio::test]
@@ -442,37 +451,33 @@ mod tests {
     /// Of a login and a change of its password, whichever comes second sees the first.
     #[tokio::test]
     async fn no_session_that_an_old_password_opened_survives_a_new_one() {
-        for steps in 0..16 {
+        let alice = alice();
+        for (one, two) in head_starts() {
             let app = with_account().await;
             let verified = account(&app).await;
             let login = start(&app.state, &verified, &verified, None);
-            let change = async {
-                head_start(steps).await;
-                end_all(&app.state, &alice(), None, new_password, "password_changed").await.unwrap()
-            };
-            let (login, _) = tokio::join!(login, change);
-            assert!(matches!(login, Ok(_) | Err(StartError::Changed)));
-            assert_eq!(live(&app).await, [] as [Uuid; 0], "{steps}");
-            assert_eq!(revocations(&app).await, usize::from(login.is_ok()), "{steps}");
+            let change = end_all(&app.state, &alice, None, new_password, "password_changed");
+            let (login, changed) = tokio::join!(biased; after(one, login), after(two, change));
+            assert!(changed.is_ok() && matches!(login, Ok(_) | Err(StartError::Changed)));
+            assert_eq!(live(&app).await, [] as [Uuid; 0], "{one} {two}");
+            assert_eq!(revocations(&app).await, usize::from(login.is_ok()), "{one} {two}");
         }
     }
 
     #[tokio::test]
     async fn a_login_is_ended_by_a_logout_everywhere_that_comes_after_it() {
-        for steps in 0..16 {
+        let alice = alice();
+        for (one, two) in head_starts() {
             let app = with_account().await;
             let verified = account(&app).await;
             start(&app.state, &verified, &verified, None).await.unwrap();
             let login = start(&app.state, &verified, &verified, None);
-            let logout = async {
-                head_start(steps).await;
-                end_all(&app.state, &alice(), None, nothing, "logout_all").await.unwrap()
-            };
-            let (login, after) = tokio::join!(login, logout);
+            let logout = end_all(&app.state, &alice, None, nothing, "logout_all");
+            let (login, logout) = tokio::join!(biased; after(one, login), after(two, logout));
             assert!(login.is_ok());
             // The third change where the login came first, or else the second.
-            let login_came_first = after.session_changes == 3;
-            assert_eq!(live(&app).await.len(), usize::from(!login_came_first), "{steps}");
+            let login_came_first = logout.unwrap().session_changes == 3;
+            assert_eq!(live(&app).await.len(), usize::from(!login_came_first), "{one} {two}");
             assert_eq!(account(&app).await.session_changes, 3);
         }
     }
@@ -507,15 +512,32 @@ mod tests {
         assert_eq!((live(&app).await, account(&app).await.session_changes), (vec![sid], 1));
     }
 
+    /// More sessions of the account, each newer than what is there.
+    async fn fill(app: &App, number: usize) {
+        let account = account(app).await;
+        for _ in 0..number {
+            app.clock.advance(SignedDuration::from_secs(1));
+            let now = app.clock.now();
+            let secrets =
+                NewSecrets { session_id: app.state.ids.uuid(now), family: [0; 16], secret: [0; 32] };
+            let owner = (account.user_id, account.username.clone());
+            let (session, _) = Session::start(owner, CLIENT, None, now, secrets);
+            let mut transaction = app.accounts.transaction();
+            transaction.add(app.accounts.start_write(&session).unwrap());
+            transaction.run().await.unwrap();
+        }
+    }
+
     #[tokio::test]
     async fn beyond_the_limit_a_login_ends_the_least_recently_used_session() {
         let app = App::with_demo_login().await;
         app.seed_demo("alice", &[]).await;
         let mut logins = Vec::new();
-        for _ in 0..MAX_SESSIONS {
+        for _ in 0..3 {
             app.clock.advance(SignedDuration::from_secs(1));
             logins.push(app.log_in_demo("alice").await);
         }
+        fill(&app, MAX_SESSIONS - 3).await;
         assert_eq!((live(&app).await.len(), revocations(&app).await), (MAX_SESSIONS, 0));
         // The oldest is used, so that the second oldest is the least recently used.
         let refresh = |login: &LoggedIn| {

@@ -7,6 +7,8 @@
 //! | account | `ACCOUNT#<user name, lower case>` | `ACCOUNT` |
 //! | OAuth client | `CLIENTS` | `CLIENT#<client id>` |
 //! | session | `USER#<user id>` | `SESSION#<session id>` |
+//! | password reset | `RESET#<SHA-256 of the token, base64url>` | `RESET` |
+//! | e-mail verification | `VERIFICATION#<SHA-256 of the token, base64url>` | `VERIFICATION` |
 //! | throttle bucket | `BUCKET#<kind>#<SHA-256 of whose it is, base64url>` | `BUCKET` |
 //!
 //! An account's key is what makes user names unique, whatever their case.
@@ -20,6 +22,7 @@
 mod accounts;
 mod buckets;
 mod clients;
+mod one_time;
 mod outbox;
 mod sessions;
 

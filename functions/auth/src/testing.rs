@@ -2,6 +2,7 @@
 
 mod fake_aws;
 pub(crate) mod log;
+pub(crate) mod mailbox;
 
 use std::sync::Arc;
 
@@ -73,15 +74,20 @@ pub(crate) struct App {
 impl App {
     /// Without the demo login.
     pub(crate) async fn new() -> Self {
-        Self::start(false).await
+        Self::start(false, false).await
     }
 
     /// With the demo login.
     pub(crate) async fn with_demo_login() -> Self {
-        Self::start(true).await
+        Self::start(true, false).await
     }
 
-    async fn start(demo_login: bool) -> Self {
+    /// Logging in only users who verified an address.
+    pub(crate) async fn requiring_verified_email() -> Self {
+        Self::start(false, true).await
+    }
+
+    async fn start(demo_login: bool, require_verified_email: bool) -> Self {
         let clock = Clock::fixed("2026-01-01T00:00:00Z".parse().unwrap());
         let verifier = issuer().verifier(&clock);
         Self::build(&FakeAws::with_good_keys().await, clock, verifier, demo_login).await
@@ -114,6 +120,7 @@ impl App {
             passwords: passwords.clone(),
             throttle: Throttle::new(accounts.clone(), clock.clone()),
             demo_login,
+            require_verified_email,
         };
         let service = Service { verifier: Arc::clone(&verifier), tables: accounts.tables() };
         let router = crate::router(state.clone(), service);
@@ -148,6 +155,12 @@ impl App {
     pub(crate) async fn register(&self, username: &str) {
         let body = json!({"username": username, "password": PASSWORD, "email": "someone@example.com"});
         let _registered = self.post("/register", &body).await.expect(StatusCode::CREATED);
+    }
+
+    /// The id of a user.
+    pub(crate) async fn user_id(&self, username: &str) -> Uuid {
+        let name = username.to_owned().try_into().unwrap();
+        self.accounts.account(&name).await.unwrap().expect("an account").user_id
     }
 
     /// Logs in whom [`register`](Self::register) registered.

@@ -13,7 +13,7 @@ mod verifier;
 
 pub use caller::Caller;
 pub use claims::{Audience, Claims, LIFETIME, TYPE};
-pub use key_source::LoadError;
+pub use key_source::{LoadError, issuer};
 pub use keys::{Algorithm, InvalidKeys, KeySet, PublicKey, PublishedKey, VerificationKeys};
 pub use revocations::RevocationLog;
 pub use verifier::{CLOCK_SKEW, Refused, Verifier};

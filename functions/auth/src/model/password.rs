@@ -10,6 +10,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization as _;
+use zxcvbn::feedback::Feedback;
 use zxcvbn::{Entropy, zxcvbn};
 
 /// A password hash in the PHC string format, parameters and salt included.
@@ -82,7 +83,7 @@ impl NewPassword {
         }
         let feedback = estimate.feedback();
         Some(Guessable {
-            warning: feedback.and_then(|feedback| feedback.warning()).map(|warning| warning.to_string()),
+            warning: feedback.and_then(Feedback::warning).map(|warning| warning.to_string()),
             suggestions: feedback
                 .map(|feedback| feedback.suggestions().iter().map(ToString::to_string).collect())
                 .unwrap_or_default(),

@@ -28,6 +28,7 @@ const MAX_DEVICE: usize = 200;
 
 /// One login of a user, and everything that was refreshed from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "beside user_id, a mere id would be ambiguous")]
 pub struct Session {
     /// `sid` of its access tokens.
     pub session_id: Uuid,

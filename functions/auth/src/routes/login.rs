@@ -14,6 +14,7 @@ use crate::model::{Account, Password, PasswordHash};
 use crate::security::Event;
 use crate::sessions::{self, StartError};
 use crate::tokens::Tokens;
+use crate::unverified;
 
 /// How often a login is tried anew whose account changed under it.
 const ATTEMPTS: u32 = 3;
@@ -67,6 +68,7 @@ pub(crate) async fn post(
             Some(password) => by_password(&app, found, password, address).await?,
             None => by_name(found, address),
         };
+        let opened = unverified::refuse(&app, &login.username, address, opened).await?;
         let Some(account) = opened else { return Err(invalid_credentials()) };
         let mut after = account.clone();
         let rehashed = rehash(&app, &mut after, login.password.as_ref()).await;

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::State as App;
 use crate::model::{Account, CUSTOMER, NewPassword};
+use crate::outbox;
 use crate::security::Event;
 use crate::throttle::{Kind, Subject};
 
@@ -38,7 +39,7 @@ fn taken() -> Problem {
     Problem::conflict("username-taken", "The user name is taken", "Choose another user name")
 }
 
-/// Makes the account and the profile, both or neither. User names are unique, e-mail addresses are not: whether one is
+/// Makes the account, the profile and the reason for a mail that verifies the address, all or nothing. User names are unique, e-mail addresses are not: whether one is
 /// known here is nobody's business.
 pub(crate) async fn post(
     State(app): State<App>,
@@ -75,6 +76,8 @@ pub(crate) async fn post(
     let mut transaction = app.accounts.transaction();
     let account = transaction.add(app.accounts.create_write(&account)?);
     transaction.add(app.users.create_write(&profile)?);
+    let event = outbox::Event::EmailVerificationRequested { user_id };
+    transaction.add(app.accounts.event_write(&event, app.ids.uuid(now), now)?);
     match transaction.run().await {
         Ok(()) => {
             Event::Registered.of(user_id).log();
@@ -160,7 +163,7 @@ mod tests {
         // The counting generator's next id, found by asking for it, and taken by somebody else's profile.
         let _first = app.post("/register", &body()).await.expect(StatusCode::CREATED);
         let ids = shared::id::Generator::counting();
-        let _used: [[u8; 16]; 3] = [ids.bytes(), ids.bytes(), ids.bytes()];
+        let _used: [[u8; 16]; 4] = [ids.bytes(), ids.bytes(), ids.bytes(), ids.bytes()];
         let next = ids.uuid(app.clock.now());
         let mut profile = app.users.profile(first_user(&app).await).await.unwrap().unwrap();
         profile.user_id = next;

@@ -101,6 +101,18 @@ impl AuthStore {
         })
     }
 
+    /// Notes that an address of the account was verified, in the transaction that does it; fails where the account is
+    /// gone, or another user's.
+    pub fn activate_write(&self, username: &Username, user_id: Uuid) -> Result<TransactWriteItem, DbError> {
+        self.table.update_write(&key(username), |update| {
+            update
+                .update_expression("SET activated = :yes")
+                .condition_expression("user_id = :user_id")
+                .expression_attribute_values(":yes", AttributeValue::Bool(true))
+                .expression_attribute_values(":user_id", AttributeValue::S(user_id.to_string()))
+        })
+    }
+
     /// Seeds a demo user: one that the demo login opens, and no password. Doing it again changes nothing, but takes away
     /// any role; a name that is somebody else's stays theirs. The profile is `user::store::UserStore::put_profile`'s.
     pub async fn put_demo_account(
@@ -217,5 +229,38 @@ mod tests {
         let demo = store.grant_role(&name("mahindra"), ADMIN).await;
         assert!(matches!(demo, Err(GrantError::Demo)));
         assert!(store.account(&name("mahindra")).await.unwrap().unwrap().roles == [CUSTOMER]);
+    }
+
+    #[tokio::test]
+    async fn changes_of_different_attributes_both_stay_and_of_the_same_one_the_second_fails() {
+        let app = App::new().await;
+        app.register("alice").await;
+        let read = || async { app.accounts.account(&name("alice")).await.unwrap().unwrap() };
+        let change = |before: &Account, after: &Account, unchanged: &[&str]| {
+            let write = app.accounts.change_write(before, after, unchanged, true).unwrap();
+            let mut transaction = app.accounts.transaction();
+            transaction.add(write);
+            transaction.run()
+        };
+        let before = read().await;
+        let activated = Account { activated: true, ..before.clone() };
+        let promoted = Account { roles: vec![ADMIN.to_owned()], ..before.clone() };
+        change(&before, &activated, &[]).await.unwrap();
+        change(&before, &promoted, &[]).await.unwrap();
+        let after = read().await;
+        assert_eq!(after, Account { session_changes: 2, ..Account { activated: true, ..promoted.clone() } });
+
+        change(&before, &activated, &[]).await.unwrap_err();
+        change(&before, &before, &["roles"]).await.unwrap_err();
+        // Without a password there is no attribute to be equal to.
+        let without = Account { password_hash: None, ..after.clone() };
+        change(&after, &without, &[]).await.unwrap();
+        change(&without, &without, &["password_hash"]).await.unwrap();
+        change(&after, &after, &["password_hash"]).await.unwrap_err();
+        assert_eq!(read().await, Account { session_changes: 4, ..without });
+
+        let nobody = Account { username: name("nobody"), ..before };
+        change(&nobody, &nobody, &[]).await.unwrap_err();
+        assert_eq!(app.accounts.account(&name("nobody")).await.unwrap(), None);
     }
 }

@@ -146,7 +146,8 @@ impl Stored {
 }
 
 async fn run(update: UpdateItemFluentBuilder) -> Result<Updated, DbError> {
-    match update.send().await {
+    // The SDK's futures are ten kilobytes, and a login waits for three of these at once.
+    match Box::pin(update.send()).await {
         Ok(output) => Ok(Ok(from_item(output.attributes.unwrap_or_default())?)),
         Err(error) => match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {

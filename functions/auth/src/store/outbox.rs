@@ -1,9 +1,9 @@
 //! Events for the mailer.
 
-use aws_sdk_dynamodb::types::TransactWriteItem;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
-use shared::db::{DbError, Key};
+use serde::{Deserialize, Serialize};
+use shared::db::{DbError, Key, retry_conflicts};
 use uuid::Uuid;
 
 use super::AuthStore;
@@ -20,13 +20,53 @@ struct Item {
     expires_at: i64,
 }
 
+#[derive(Deserialize)]
+struct Progress {
+    #[serde(default)]
+    done_at: Option<Timestamp>,
+}
+
 impl AuthStore {
     /// Records an event, in the transaction of what it tells of. `id` is a UUIDv7 of `now`.
     pub fn event_write(&self, event: &Event, id: Uuid, now: Timestamp) -> Result<TransactWriteItem, DbError> {
-        let recorded = Recorded { id, at: now, event: event.clone() };
-        let expires_at = (now + KEPT).as_second();
-        self.outbox.put_write(&key(id), &Item { recorded, expires_at }, "")
+        self.outbox.put_write(&key(id), &item(event, id, now), "")
     }
+
+    /// Records an event that tells of nothing else that is written. `id` is a UUIDv7 of `now`.
+    pub async fn put_event(&self, event: &Event, id: Uuid, now: Timestamp) -> Result<(), DbError> {
+        self.outbox.put(&key(id), &item(event, id, now)).await
+    }
+
+    /// Whether the mailer is done with an event.
+    pub async fn event_is_done(&self, id: Uuid) -> Result<bool, DbError> {
+        let progress: Option<Progress> = self.outbox.get(&key(id)).await?;
+        Ok(progress.is_some_and(|progress| progress.done_at.is_some()))
+    }
+
+    /// Notes that the mailer is done with an event.
+    pub async fn event_done(&self, id: Uuid, now: Timestamp) -> Result<(), DbError> {
+        let outcome = retry_conflicts(|| async {
+            let update = self.outbox.client().update_item().table_name(self.outbox.name());
+            update
+                .set_key(Some(key(id).attributes()))
+                .update_expression("SET done_at = :now")
+                .condition_expression("attribute_exists(pk)")
+                .expression_attribute_values(":now", AttributeValue::S(now.to_string()))
+                .send()
+                .await?;
+            Ok(())
+        });
+        match outcome.await {
+            // Deleted since: nobody will ask.
+            Err(DbError::ConditionFailed) => Ok(()),
+            outcome => outcome,
+        }
+    }
+}
+
+fn item(event: &Event, id: Uuid, now: Timestamp) -> Item {
+    let recorded = Recorded { id, at: now, event: event.clone() };
+    Item { recorded, expires_at: (now + KEPT).as_second() }
 }
 
 fn key(id: Uuid) -> Key {

@@ -34,6 +34,12 @@ struct Secret {
     name: String,
 }
 
+/// The issuer of the published keys, which is the public base URL of the API: for functions that verify no tokens.
+pub async fn issuer(env: &Env, client: Client) -> Result<String, LoadError> {
+    let secret = Secret { client, name: env.required("VERIFICATION_KEYS_SECRET")?.to_owned() };
+    Ok(secret.read().await?.document().issuer.clone())
+}
+
 /// The keys could not be read at start.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
