@@ -90,17 +90,24 @@ impl App {
     async fn start(demo_login: bool, require_verified_email: bool) -> Self {
         let clock = Clock::fixed("2026-01-01T00:00:00Z".parse().unwrap());
         let verifier = issuer().verifier(&clock);
-        Self::build(&FakeAws::with_good_keys().await, clock, verifier, demo_login).await
+        let fake = FakeAws::with_good_keys().await;
+        Self::build(&fake, clock, verifier, demo_login, require_verified_email).await
     }
 
     /// With the demo login, at `clock`, and with the secrets in `fake`.
     pub(crate) async fn over(fake: &FakeAws, clock: &Clock) -> Self {
         let env = fake.env([]);
         let verifier = Verifier::load(&env, &Aws::new(&env).unwrap(), clock.clone()).await.unwrap();
-        Self::build(fake, clock.clone(), Arc::new(verifier), true).await
+        Self::build(fake, clock.clone(), Arc::new(verifier), true, false).await
     }
 
-    async fn build(fake: &FakeAws, clock: Clock, verifier: Arc<Verifier>, demo_login: bool) -> Self {
+    async fn build(
+        fake: &FakeAws,
+        clock: Clock,
+        verifier: Arc<Verifier>,
+        demo_login: bool,
+        require_verified_email: bool,
+    ) -> Self {
         let database = Database::new(&["AuthTable", "AuthOutboxTable", "RevocationTable", "UserTable"]).await;
         let revocations = RevocationLog::new(database.table("RevocationTable"));
         let accounts =
