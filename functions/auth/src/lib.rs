@@ -3,6 +3,7 @@
 
 pub mod bootstrap;
 mod clients;
+mod factors;
 pub mod keys;
 pub mod mailer;
 mod mails;
@@ -44,7 +45,7 @@ use passwords::Passwords;
 use routes::{
     email_verification, email_verify, health, introspect, jwks, login, logout, logout_all, metadata,
     password_change, password_forgot, password_reset, refresh, register, revoke, session,
-    sessions as session_list, token,
+    sessions as session_list, token, totp,
 };
 use signing::Signer;
 use store::AuthStore;
@@ -136,6 +137,10 @@ pub fn routes() -> Routes<State> {
         .post("/password/reset", Access::Public, password_reset::post)
         .post("/email/verification", Access::Caller, email_verification::post)
         .post("/email/verify", Access::Public, email_verify::post)
+        .post("/totp", Access::Caller, totp::post)
+        .post("/totp/confirm", Access::Caller, totp::confirm::post)
+        .post("/totp/recovery-codes", Access::Caller, totp::recovery_codes::post)
+        .post("/totp/disable", Access::Caller, totp::disable::post)
         .get("/.well-known/jwks.json", Access::Public, jwks::get)
         .post("/token", Access::Public, token::post)
         .post("/revoke", Access::Public, revoke::post)

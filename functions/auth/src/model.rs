@@ -1,17 +1,23 @@
-//! Accounts, passwords and sessions: what they are, and what is acceptable.
+//! Accounts, passwords, second factors and sessions: what they are, and what is acceptable.
 
 pub mod client;
+pub(crate) mod factor;
 pub(crate) mod one_time;
 mod password;
+pub(crate) mod recovery_code;
 pub(crate) mod session;
+pub(crate) mod totp;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use user::model::Username;
 use uuid::Uuid;
 
+pub use factor::{EnabledFactor, Factor, PendingFactor};
 pub(crate) use password::Guessable;
 pub use password::{NewPassword, Password, PasswordHash};
+pub use recovery_code::RecoveryCodeHash;
+pub use totp::TotpSecret;
 
 /// The role of everybody.
 pub const CUSTOMER: &str = "customer";
@@ -59,6 +65,9 @@ pub struct Account {
     /// started meanwhile.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub session_changes: u64,
+    /// The second factor: in force, or waiting for its confirmation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub factor: Option<Factor>,
     /// When the user registered.
     pub created_at: Timestamp,
 }
@@ -89,6 +98,7 @@ mod tests {
             demo,
             activated: true,
             session_changes: 0,
+            factor: None,
             created_at: Timestamp::UNIX_EPOCH,
         };
         assert!(account(true, &[]).opens_without_password());

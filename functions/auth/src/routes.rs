@@ -18,3 +18,4 @@ pub(crate) mod revoke;
 pub(crate) mod session;
 pub(crate) mod sessions;
 pub(crate) mod token;
+pub(crate) mod totp;

@@ -62,13 +62,14 @@ pub(crate) enum EndAllError<E> {
 }
 
 /// Starts a session for the account that was read and verified as `verified`, and writes what that changed in it (`after`;
-/// a one-time code is used up, for one). Where the account is not as it was read in what `after` changes, or has another
-/// password, it is [`StartError::Changed`] and nothing happened.
+/// a one-time code is used up, for one), and the `writes` that belong to it. Where the account is not as it was read in what
+/// `after` changes, or has another password or second factor, it is [`StartError::Changed`] and nothing happened.
 pub(crate) async fn start(
     app: &App,
     verified: &Account,
     after: &Account,
     device: Option<String>,
+    writes: Vec<TransactWriteItem>,
 ) -> Result<Tokens, StartError> {
     let now = app.clock.now();
     let secrets =
@@ -84,9 +85,12 @@ pub(crate) async fn start(
 
     let mut transaction = app.accounts.transaction();
     // The roles too: they are in the token, and whoever takes one ends the sessions that have it.
-    let unchanged = ["user_id", "password_hash", "demo", "roles"];
+    let unchanged = ["user_id", "password_hash", "demo", "roles", "factor"];
     let account = transaction.add(app.accounts.change_write(verified, after, &unchanged, true)?);
     transaction.add(app.accounts.start_write(&session)?);
+    for write in writes {
+        transaction.add(write);
+    }
     add_ends(&app.accounts, &mut transaction, surplus, now)?;
     match transaction.run().await {
         Ok(()) => {}
@@ -201,7 +205,8 @@ pub(crate) async fn end(
 /// the act, at most 15. It may say no, and is asked again where something happened in between. `reason` is for the log.
 ///
 /// A user may have more sessions than one transaction can end ([`PER_TRANSACTION`]). Then the least recently used ones are
-/// ended by transactions before it: whoever dies in between has ended some of what was to be ended, and changed nothing.
+/// ended by transactions before it: whoever dies in between has ended some of what was to be ended, and changed nothing. So
+/// has a change whose own writes fail; whether they can succeed is to be looked at before.
 pub(crate) async fn end_all<E>(
     app: &App,
     username: &Username,
@@ -359,6 +364,7 @@ mod tests {
             demo: false,
             activated: true,
             session_changes: 0,
+            factor: None,
             created_at: app.clock.now(),
         };
         let mut transaction = app.accounts.transaction();
@@ -455,7 +461,7 @@ mod tests {
         for (one, two) in head_starts() {
             let app = with_account().await;
             let verified = account(&app).await;
-            let login = start(&app.state, &verified, &verified, None);
+            let login = start(&app.state, &verified, &verified, None, Vec::new());
             let change = end_all(&app.state, &alice, None, new_password, "password_changed");
             let (login, changed) = tokio::join!(biased; after(one, login), after(two, change));
             assert!(changed.is_ok() && matches!(login, Ok(_) | Err(StartError::Changed)));
@@ -470,8 +476,8 @@ mod tests {
         for (one, two) in head_starts() {
             let app = with_account().await;
             let verified = account(&app).await;
-            start(&app.state, &verified, &verified, None).await.unwrap();
-            let login = start(&app.state, &verified, &verified, None);
+            start(&app.state, &verified, &verified, None, Vec::new()).await.unwrap();
+            let login = start(&app.state, &verified, &verified, None, Vec::new());
             let logout = end_all(&app.state, &alice, None, nothing, "logout_all");
             let (login, logout) = tokio::join!(biased; after(one, login), after(two, logout));
             assert!(login.is_ok());
@@ -488,7 +494,7 @@ mod tests {
         app.register("alice").await;
         let verified = account(&app).await;
         end_all(&app.state, &alice(), None, new_password, "password_changed").await.unwrap();
-        let stale = start(&app.state, &verified, &verified, None).await;
+        let stale = start(&app.state, &verified, &verified, None, Vec::new()).await;
         assert!(matches!(stale, Err(StartError::Changed)));
         assert_eq!(live(&app).await.len(), 0);
     }

@@ -1,5 +1,6 @@
 //! The service over an embedded database, and a Secrets Manager of one test's own.
 
+pub(crate) mod authenticator;
 mod fake_aws;
 pub(crate) mod log;
 pub(crate) mod mailbox;

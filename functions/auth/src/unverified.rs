@@ -48,6 +48,7 @@ mod tests {
     use http::StatusCode;
     use serde_json::{Value, json};
     use shared::testing::Answer;
+    use user::store::ProfileChange;
 
     use crate::testing::mailbox::Mailbox;
     use crate::testing::{App, PASSWORD};
@@ -69,7 +70,10 @@ mod tests {
         let profile = app.users.profile(app.user_id("alice").await).await.unwrap().unwrap();
         let other = "other@example.com".to_owned().try_into().unwrap();
         assert!(
-            app.users.change_email(&profile, &other, &Default::default(), app.clock.now()).await.unwrap()
+            app.users
+                .change_email(&profile, &other, &ProfileChange::default(), app.clock.now())
+                .await
+                .unwrap()
         );
         let _logged_in = login(&app, "alice", PASSWORD).await.expect(StatusCode::OK);
     }

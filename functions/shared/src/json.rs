@@ -28,6 +28,13 @@ pub fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -
     deserializer.deserialize_map(Object(PhantomData))
 }
 
+/// `deserialize_with` for an optional field, beside `default`: one that is `null` is wrong, and not the same as left out.
+pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
 /// One object, whose members and those of all objects in it have different names (RFC 7515 §4 and RFC 7519 §4 allow to
 /// refuse others, and a parser that would take the first of two names is then of no use to an attacker), and nothing after it.
 pub fn strict_object<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, serde_json::Error> {

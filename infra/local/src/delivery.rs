@@ -129,6 +129,8 @@ pub async fn run(delivery: Delivery, shutdown: impl Future<Output = ()> + Send) 
 mod tests {
     use std::collections::BTreeMap;
 
+    use serde_json::{Value, json};
+
     use super::*;
 
     #[test]
@@ -141,6 +143,24 @@ mod tests {
         assert_eq!(delivery.mappings.len(), declared(|function| function.streams.len()));
         assert_eq!(delivery.schedules.len(), declared(|function| function.schedules.len()));
         assert!(delivery.mappings.iter().any(|mapping| mapping.name() == "notification-worker.Orders"));
+    }
+
+    #[test]
+    fn the_mailer_gets_new_events_and_whatever_cannot_be_read() {
+        let template = Template::load(&template::workspace_root(), &BTreeMap::new()).unwrap();
+        let delivery = Delivery::new(&template, "", "", Path::new("")).unwrap();
+        let mapping =
+            delivery.mappings.iter().find(|mapping| mapping.name() == "auth-mailer.Outbox").unwrap();
+        let wanted = |name: &str, image: Value| {
+            let record = json!({ "eventName": name, "dynamodb": { "NewImage": image } });
+            mapping.filters.iter().any(|filter| filter.matches(&record))
+        };
+        let event = |kind: &str| json!({ "event": { "M": { "type": { "S": kind } } } });
+        assert!(wanted("INSERT", event("password_forgotten")));
+        assert!(wanted("INSERT", json!({})), "it ends as a dead letter");
+        assert!(!wanted("INSERT", event("nothing")));
+        assert!(!wanted("MODIFY", event("password_forgotten")), "marked as done");
+        assert!(!wanted("REMOVE", json!({})));
     }
 
     #[test]

@@ -49,7 +49,7 @@ enum Subcommands {
     Rotate,
     /// Carries out a command of the function `auth-operator` on the running system.
     Operator {
-        /// Such as '{"command":"create_client","client_id":"warehouse"}'; functions/auth/README.md lists them.
+        /// Such as `{"command":"list_clients"}`, in single quotes; functions/auth/README.md lists them.
         command: String,
     },
     /// Stands between this program and one that it starts; see guard.rs.

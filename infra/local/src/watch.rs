@@ -188,7 +188,7 @@ impl Watch {
 }
 
 /// A request that changes nothing: the readiness of a service, no records for a stream worker. Functions that answer
-/// neither (CloudFormation's custom resources) have no use locally.
+/// neither (CloudFormation's custom resource, the operators') start when somebody first invokes them.
 fn first_invocation(watch: &str, function: &Function, client: &Client) -> Option<reqwest::RequestBuilder> {
     let name = &function.name;
     if function.local_port.is_some() {

@@ -153,7 +153,7 @@ impl<'de> Deserialize<'de> for NewPassword {
 }
 
 /// serde's own message about a number or an object would quote it: a password that lacks its quotes.
-fn string<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(super) fn string<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::String(text) => Ok(text),
         _ => Err(D::Error::custom("expected a string")),

@@ -173,7 +173,8 @@ mod tests {
         let basic = |credentials: &str| format!("Basic {}", STANDARD.encode(credentials));
         let good = basic(&format!("warehouse:{secret}"));
         // As RFC 6749 §2.3.1 has it: form-encoded first, here every character of it.
-        let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+        let encode =
+            |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat();
         let encoded = basic(&format!("{}:{}", encode("warehouse"), encode(secret)));
         let (id, proof) = (("client_id", "warehouse"), ("client_secret", secret));
         for (authorizations, parameters, expected) in [
@@ -208,7 +209,7 @@ mod tests {
             let answer = call.send(&asking.app.router).await;
             match expected {
                 Ok(()) => {
-                    assert_eq!(answer.json, json!({"active": false}), "{authorizations:?} {parameters:?}")
+                    assert_eq!(answer.json, json!({"active": false}), "{authorizations:?} {parameters:?}");
                 }
                 Err(error) => assert_eq!(answer.json["error"], error, "{authorizations:?} {parameters:?}"),
             }

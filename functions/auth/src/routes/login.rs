@@ -1,20 +1,27 @@
 //! `POST /login`.
 
+mod second_factor;
+
 use axum::extract::State;
 use http::header::{USER_AGENT, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use shared::http::{ClientAddress, Json};
+use shared::json::present;
 use shared::problem::{Chain, Problem};
 use user::model::Username;
 
 use crate::State as App;
+use crate::model::factor::Proof;
+use crate::model::recovery_code::RecoveryCode;
 use crate::model::session::device;
+use crate::model::totp::Code;
 use crate::model::{Account, Password, PasswordHash};
 use crate::security::Event;
 use crate::sessions::{self, StartError};
 use crate::tokens::Tokens;
 use crate::unverified;
+use second_factor::Verified;
 
 /// How often a login is tried anew whose account changed under it.
 const ATTEMPTS: u32 = 3;
@@ -31,16 +38,17 @@ pub(crate) struct Login {
     username: String,
     #[serde(default, deserialize_with = "present")]
     password: Option<Password>,
+    /// The second factor: a code of the app.
+    #[serde(default, deserialize_with = "present")]
+    otp: Option<Code>,
+    /// The second factor where the app is lost: one of the recovery codes.
+    #[serde(default, deserialize_with = "present")]
+    recovery_code: Option<RecoveryCode>,
 }
 
-/// A password that is `null` is none, and not the same as none at all.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Password>, D::Error> {
-    Password::deserialize(deserializer).map(Some)
-}
-
-/// The one answer to every wrong pair, whatever is wrong with it.
+/// The one answer to every wrong login, whatever is wrong with it.
 fn invalid_credentials() -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, "invalid-credentials", "The user name or the password is wrong")
+    Problem::new(StatusCode::UNAUTHORIZED, "invalid-credentials", "User name, password or code is wrong")
         .header(WWW_AUTHENTICATE, CHALLENGE)
 }
 
@@ -56,6 +64,15 @@ pub(crate) async fn post(
     }
     let user_agent = headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let device = user_agent.and_then(|user_agent| device(&user_agent));
+    let proof = match (login.otp, login.recovery_code) {
+        (None, None) => None,
+        (Some(code), None) => Some(Proof::Code(code)),
+        (None, Some(code)) => Some(Proof::RecoveryCode(code)),
+        (Some(_), Some(_)) => {
+            let problem = Problem::bad_request("expected either `otp` or `recovery_code`");
+            return Err(problem.with("field", "recovery_code"));
+        }
+    };
     let (permit, found) =
         tokio::join!(app.throttle.login(&login.username, address), find(&app, &login.username));
     let (mut permit, mut found) = (Some(permit?), Some(found?));
@@ -70,18 +87,23 @@ pub(crate) async fn post(
         };
         let opened = unverified::refuse(&app, &login.username, address, opened).await?;
         let Some(account) = opened else { return Err(invalid_credentials()) };
-        let mut after = account.clone();
+        let Verified { mut after, writes, recovered } =
+            second_factor::verify(&app, &account, proof.as_ref(), address)?;
         let rehashed = rehash(&app, &mut after, login.password.as_ref()).await;
         let give_back = async {
             if let Some(permit) = permit.take() {
                 permit.give_back().await;
             }
         };
-        let (started, ()) = tokio::join!(sessions::start(&app, &account, &after, device.clone()), give_back);
+        let start = sessions::start(&app, &account, &after, device.clone(), writes);
+        let (started, ()) = tokio::join!(start, give_back);
         match started {
             Ok(tokens) => {
                 if rehashed {
                     Event::PasswordRehashed.of(account.user_id).log();
+                }
+                if recovered {
+                    Event::RecoveryCodeUsed.of(account.user_id).from(address.0).log();
                 }
                 return Ok(Json(tokens));
             }
@@ -432,7 +454,7 @@ mod tests {
                 (json!({"username": "mahindra", "password": 12_345_678}), "password"),
                 (json!({"username": "mahindra", "password": {"$ne": ""}}), "password"),
                 (json!({"username": "mahindra", "password": "a".repeat(129)}), "password"),
-                (json!({"username": "mahindra", "password": PASSWORD, "otp": 1}), "otp"),
+                (json!({"username": "mahindra", "password": PASSWORD, "code": 1}), "code"),
             ] {
                 let answer = app.post("/login", &body).await.expect(StatusCode::BAD_REQUEST);
                 assert_eq!(answer.json["field"], field, "{body}");

@@ -60,6 +60,7 @@ pub(crate) async fn post(
         demo: false,
         activated: false,
         session_changes: 0,
+        factor: None,
         created_at: now,
     };
     let profile = Profile {

@@ -129,6 +129,7 @@ impl AuthStore {
             demo: true,
             activated: true,
             session_changes: 0,
+            factor: None,
             created_at,
         };
         let item = to_item(&key(username), &account)?;

@@ -32,6 +32,11 @@ pub(crate) fn lines() -> Vec<Value> {
     lines.map(|(_, line)| serde_json::from_str(line).expect("a line is JSON")).collect()
 }
 
+/// The security events of this name among them.
+pub(crate) fn lines_of(event: &str) -> Vec<Value> {
+    lines().into_iter().filter(|line| line["event"] == event).collect()
+}
+
 /// The names of the security events of this thread, in order; registrations aside, with which a test begins.
 pub(crate) fn events() -> Vec<String> {
     let events = lines().into_iter().filter_map(|line| line["event"].as_str().map(str::to_owned));

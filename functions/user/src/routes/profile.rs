@@ -91,7 +91,7 @@ mod tests {
     use shared::testing::{Answer, call, issuer};
     use uuid::Uuid;
 
-    use crate::model::Profile;
+    use crate::model::{Email, Profile};
     use crate::routes::testing::App;
     use crate::store::ProfileChange;
 
@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(profile(&app).await.proven_email(), Some(&left));
         assert!(app.verify(MAHINDRA, "newer@example.com").await);
         let verified = profile(&app).await;
-        assert_eq!(verified.proven_email().map(|email| email.as_str()), Some("newer@example.com"));
+        assert_eq!(verified.proven_email().map(Email::as_str), Some("newer@example.com"));
         assert_eq!(verified.former_email, None);
     }
 
@@ -247,7 +247,7 @@ mod tests {
             !after.email_verified
                 && ["first@example.com", "second@example.com"].contains(&after.email.as_str())
         );
-        assert_eq!(after.former_email.as_ref().map(|email| email.as_str()), Some(ADDRESS));
+        assert_eq!(after.former_email.as_ref().map(Email::as_str), Some(ADDRESS));
         assert_eq!(app.database.items::<Value>("UserTable").await.len(), 1, "the profile, and no claim");
     }
 

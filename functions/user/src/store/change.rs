@@ -115,12 +115,11 @@ impl Expression {
     }
 
     fn change(&mut self, name: &str, value: Option<&str>) {
-        match value {
-            Some(value) => self.set(name, text(value)),
-            None => {
-                self.remove.push(format!("#{name}"));
-                self.names.insert(format!("#{name}"), name.to_owned());
-            }
+        if let Some(value) = value {
+            self.set(name, text(value));
+        } else {
+            self.remove.push(format!("#{name}"));
+            self.names.insert(format!("#{name}"), name.to_owned());
         }
     }
 

@@ -15,7 +15,7 @@ shop = OAuth2Session("shop", token_endpoint_auth_method="none", revocation_endpo
 def introspect(method, secret, token, hint):
     resource_server = OAuth2Session(client_id, secret, token_endpoint_auth_method=method)
     endpoint = metadata["introspection_endpoint"]
-    return resource_server.introspect_token(endpoint, token=token, token_type_hint=hint).json()
+    return resource_server.introspect_token(endpoint, token=token, token_type_hint=hint)
 
 
 def refresh(token):
@@ -30,13 +30,13 @@ access, successor = tokens["access_token"], tokens["refresh_token"]
 basic, post = metadata["introspection_endpoint_auth_methods_supported"]
 report = {
     "tokens": tokens,
-    "basic": introspect(basic, client_secret, access, "access_token"),
-    "post": introspect(post, client_secret, access, "access_token"),
-    "refresh_token": introspect(basic, client_secret, successor, "refresh_token"),
-    "wrong_secret": introspect(basic, "wrong", access, "access_token"),
+    "basic": introspect(basic, client_secret, access, "access_token").json(),
+    "post": introspect(post, client_secret, access, "access_token").json(),
+    "refresh_token": introspect(basic, client_secret, successor, "refresh_token").json(),
+    "wrong_secret": introspect(basic, "wrong", access, "access_token").status_code,
 }
 revoked = shop.revoke_token(metadata["revocation_endpoint"], token=successor, token_type_hint="refresh_token")
 report["revoked"] = revoked.status_code
-report["afterwards"] = introspect(basic, client_secret, access, "access_token")
+report["afterwards"] = introspect(basic, client_secret, access, "access_token").json()
 report["refused"] = refresh(successor)
 print(json.dumps(report))
