@@ -16,7 +16,6 @@ mod published;
 pub mod rotation;
 mod routes;
 mod secrets;
-#[cfg_attr(not(test), expect(dead_code, reason = "the flows that log the other events are being built"))]
 mod security;
 mod sessions;
 mod signing;
@@ -157,8 +156,9 @@ pub fn router(state: State, service: Service) -> Router {
 
 #[cfg(test)]
 mod tests {
-    use http::StatusCode;
+    use http::{Method, StatusCode};
     use serde_json::json;
+    use shared::testing::call;
 
     use super::*;
     use crate::testing::{App, FakeAws, PASSWORD, aws_env, log};
@@ -210,12 +210,30 @@ mod tests {
         let _refused = app.post("/register", &bad).await.expect(StatusCode::BAD_REQUEST);
         let wrong = json!({"username": "alice", "password": "secret7!"});
         let _refused = app.post("/login", &wrong).await.expect(StatusCode::UNAUTHORIZED);
+        let typed_as_name = json!({"username": "secret7-as-name", "password": PASSWORD});
+        for _ in 0..11 {
+            let _refused = app.post("/login", &typed_as_name).await;
+        }
+        let weak = json!({"username": "bob", "password": "secret77", "email": "someone@example.com"});
+        let _refused = app.post("/register", &weak).await.expect(StatusCode::UNPROCESSABLE_ENTITY);
         let right = json!({"username": "alice", "password": PASSWORD});
-        let token = app.post("/login", &right).await.expect(StatusCode::OK).json["access_token"].to_string();
+        let answer = app.post("/login", &right).await.expect(StatusCode::OK);
+        let token = answer.json["access_token"].as_str().unwrap();
+        for (current, new) in
+            [("secret7!", "secret7 other one"), (PASSWORD, "secret77"), (PASSWORD, "secret7 purple monkey")]
+        {
+            let change = json!({"current_password": current, "new_password": new});
+            let call = call(Method::POST, "/password/change").token(token).json(&change);
+            let _answer = call.send(&app.router).await;
+        }
 
-        assert!(log::lines().iter().filter(|line| line["message"] == "answered").count() >= 4);
+        let lines = log::lines();
+        assert!(lines.iter().filter(|line| line["message"] == "answered").count() >= 4);
+        for event in ["login_failed", "throttled", "password_changed"] {
+            assert!(lines.iter().any(|line| line["event"] == event), "{event}");
+        }
         let log = log::everything();
-        for secret in [PASSWORD, "secret7", "someone@example.com", "argon2id", token.trim_matches('"')] {
+        for secret in [PASSWORD, "secret7", "someone@example.com", "argon2id", token] {
             assert!(!log.contains(secret), "{secret} in {log}");
         }
     }

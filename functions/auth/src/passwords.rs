@@ -167,6 +167,8 @@ impl From<HashingFailed> for Problem {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     fn password(text: &str) -> Password {
@@ -191,6 +193,26 @@ mod tests {
         let passwords = Passwords::default();
         assert!(passwords.verify(password("open sesame"), Some(stored)).await.unwrap());
         assert!(!passwords.hash(password("open sesame"), [7; 16]).await.unwrap().is_outdated());
+    }
+
+    #[tokio::test]
+    async fn no_more_than_two_are_worked_on_at_once() {
+        let passwords = Passwords::default();
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let (passwords, now, most) = (passwords.clone(), Arc::clone(&now), Arc::clone(&most));
+            tasks.spawn(async move {
+                let work = move || {
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    (0..10_000).for_each(|_| std::thread::yield_now());
+                    now.fetch_sub(1, Ordering::SeqCst);
+                };
+                passwords.run(work).await.unwrap();
+            });
+        }
+        tasks.join_all().await;
+        assert!(most.load(Ordering::SeqCst) <= 2, "{most:?}");
     }
 
     #[tokio::test]

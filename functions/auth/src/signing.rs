@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use shared::clock::Clock;
 use shared::config::{ConfigError, Env};
 use shared::problem::Problem;
-use shared::refreshed::{Refreshed, Schedule};
+use shared::refreshed::{PATIENCE, Refreshed, Schedule};
 use shared::token::{Claims, KeySet, Verifier};
 
 use crate::keys::{InvalidSigningKey, SigningFailed, SigningKey, SigningSecret};
@@ -64,7 +64,7 @@ impl Signer {
 
     /// The claims as a signed token, which is accepted until it expires: a key that is retired before is read again.
     pub(crate) async fn sign(&self, claims: &Claims) -> Result<String, SigningFailed> {
-        let key = self.key.get(|_| self.source.read(&self.verifier)).await;
+        let key = self.key.get(PATIENCE, |_| self.source.read(&self.verifier)).await;
         let published = self.verifier.keys().await;
         if lasts(&key, &published, claims.exp) {
             return key.sign(claims);

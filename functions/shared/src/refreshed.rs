@@ -10,8 +10,8 @@ use tokio::time::timeout;
 use crate::clock::Clock;
 use crate::problem::Chain;
 
-/// A request does not wait longer than this for a newer value.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// A request does not wait longer than this for a newer value where the old one will do.
+pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// When a value is read again.
 #[derive(Debug, Clone, Copy)]
@@ -56,9 +56,10 @@ impl<T> Refreshed<T> {
         Arc::clone(&self.kept().value)
     }
 
-    /// The value, by `read` where it is due; `read` gets the one of before.
+    /// The value, by `read` where it is due, which gets the one of before and as much time as `patience`.
     pub async fn get<E: Error + 'static, F: Future<Output = Result<T, E>>>(
         &self,
+        patience: Duration,
         read: impl FnOnce(Arc<T>) -> F,
     ) -> Arc<T> {
         if !self.is_due() {
@@ -72,7 +73,7 @@ impl<T> Refreshed<T> {
             Err(_) => self.reading.lock().await,
         };
         if self.is_due() {
-            self.read(read).await;
+            self.read(patience, read).await;
         }
         drop(reading);
         self.current()
@@ -86,7 +87,7 @@ impl<T> Refreshed<T> {
     ) -> Arc<T> {
         let reading = self.reading.lock().await;
         if wanted(&self.current()) {
-            self.read(read).await;
+            self.read(PATIENCE, read).await;
         }
         drop(reading);
         self.current()
@@ -94,10 +95,11 @@ impl<T> Refreshed<T> {
 
     async fn read<E: Error + 'static, F: Future<Output = Result<T, E>>>(
         &self,
+        patience: Duration,
         read: impl FnOnce(Arc<T>) -> F,
     ) {
         let begun = self.clock.now();
-        match timeout(PATIENCE, read(self.current())).await {
+        match timeout(patience, read(self.current())).await {
             Ok(Ok(value)) => {
                 *self.kept() = Kept { value: Arc::new(value), read: Some(begun), failed: None };
                 return;
@@ -157,7 +159,7 @@ mod tests {
 
         /// The number, which each read counts up by one, or which cannot be read.
         async fn get(&self, works: bool) -> u32 {
-            *self.number.get(|before| self.read(works, *before + 1)).await
+            *self.number.get(PATIENCE, |before| self.read(works, *before + 1)).await
         }
 
         async fn read(&self, works: bool, number: u32) -> Result<u32, io::Error> {

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{InvalidKeys, KeySet};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Env};
-use crate::refreshed::{Refreshed, Schedule};
+use crate::refreshed::{PATIENCE, Refreshed, Schedule};
 
 /// Verifiers know a key within five minutes, also one that is published no more.
 const SCHEDULE: Schedule = Schedule {
@@ -87,7 +87,7 @@ impl KeySource {
     /// The keys in use.
     pub(super) async fn get(&self) -> Arc<KeySet> {
         match &self.secret {
-            Some(secret) => self.keys.get(|_| secret.read()).await,
+            Some(secret) => self.keys.get(PATIENCE, |_| secret.read()).await,
             None => self.keys.current(),
         }
     }

@@ -25,7 +25,6 @@ use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde::de::Error as _;
-use tokio::task::JoinSet;
 use uuid::Uuid;
 
 pub(super) use copy::Revocations;
@@ -35,6 +34,9 @@ use crate::db::{DbError, Item, Key, Table};
 
 /// How many partitions the table is spread over: each takes 1000 writes a second.
 const SHARDS: u8 = 8;
+
+/// Revocations per call, so that none comes near the time limit of a call, however many there are.
+const PAGE: i32 = 2000;
 
 /// Writes revocations, and reads them.
 #[derive(Debug, Clone)]
@@ -72,56 +74,47 @@ impl RevocationLog {
 
     /// Revokes a session, in the transaction that ends it; twice is once. `at` is when the request began that does so.
     pub fn write(&self, session_id: Uuid, at: Timestamp) -> Result<TransactWriteItem, DbError> {
-        let key =
-            Key::new(shard(session_id.as_bytes()[15] % SHARDS), format!("{}#{session_id}", sort_key(at)));
+        let key = Key::new(
+            partition(session_id.as_bytes()[15] % SHARDS),
+            format!("{}#{session_id}", sort_key(at.as_microsecond())),
+        );
         // Long after the last reader: TTL must never be what ends a revocation.
         let expires_at = (at + SignedDuration::from_hours(1)).as_second();
         self.table.put_write(&key, &Revocation { expires_at }, "")
     }
 
-    /// What was revoked at `from` and later, read consistently from all shards at once.
-    async fn since(&self, from: Timestamp) -> Result<Vec<Entry>, DbError> {
-        let mut shards: JoinSet<_> =
-            (0..SHARDS).map(|number| read_shard(self.table.clone(), shard(number), sort_key(from))).collect();
-        let mut entries = Vec::new();
-        while let Some(shard) = shards.join_next().await {
-            entries.extend(shard.map_err(|error| DbError::Unavailable(error.into()))??);
-        }
-        Ok(entries)
-    }
-}
-
-fn shard(number: u8) -> String {
-    format!("SHARD#{number}")
-}
-
-/// Sorts as the times do.
-fn sort_key(at: Timestamp) -> String {
-    format!("{:016}", at.as_microsecond())
-}
-
-async fn read_shard(table: Table, shard: String, from: String) -> Result<Vec<Entry>, DbError> {
-    let mut pages = table
-        .client()
-        .query()
-        .table_name(table.name())
-        .key_condition_expression("pk = :shard AND sk >= :from")
-        .expression_attribute_values(":shard", AttributeValue::S(shard))
-        .expression_attribute_values(":from", AttributeValue::S(from))
-        .projection_expression("sk")
-        .consistent_read(true)
-        .into_paginator()
-        .send();
-    let mut entries = Vec::new();
-    while let Some(page) = pages.try_next().await? {
-        for item in page.items() {
+    /// What was revoked in a shard at `from` (microseconds since the epoch) and later, read consistently, in order, and
+    /// given to `take` page by page.
+    async fn read(self, shard: u8, from: i64, take: impl Fn(&[Entry])) -> Result<(), DbError> {
+        let mut pages = self
+            .table
+            .client()
+            .query()
+            .table_name(self.table.name())
+            .key_condition_expression("pk = :shard AND sk >= :from")
+            .expression_attribute_values(":shard", AttributeValue::S(partition(shard)))
+            .expression_attribute_values(":from", AttributeValue::S(sort_key(from)))
+            .projection_expression("sk")
+            .consistent_read(true)
+            .limit(PAGE)
+            .into_paginator()
+            .send();
+        while let Some(page) = pages.try_next().await? {
             // An entry that cannot be understood may be anyone's: better an error than a session that lives on.
-            let entry = parse(item)
-                .ok_or_else(|| DbError::Format(serde_dynamo::Error::custom("not a revocation")))?;
-            entries.push(entry);
+            let entries = page.items().iter().map(parse).collect::<Option<Vec<_>>>();
+            take(&entries.ok_or_else(|| DbError::Format(serde_dynamo::Error::custom("not a revocation")))?);
         }
+        Ok(())
     }
-    Ok(entries)
+}
+
+fn partition(shard: u8) -> String {
+    format!("SHARD#{shard}")
+}
+
+/// Sorts as the times, microseconds since the epoch, do.
+fn sort_key(at: i64) -> String {
+    format!("{at:016}")
 }
 
 fn parse(item: &Item) -> Option<Entry> {

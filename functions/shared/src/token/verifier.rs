@@ -106,7 +106,7 @@ impl Verifier {
         let table = Table::new(aws.dynamodb(), env.required("REVOCATION_TABLE")?);
         let revocations = Revocations::new(RevocationLog::new(table), clock.clone());
         let keys = KeySource::load(env, aws.secrets_manager(), clock.clone());
-        let (keys, _tried_again_later) = tokio::join!(keys, revocations.current());
+        let (keys, _tried_again_later) = tokio::join!(keys, revocations.refresh());
         Ok(Self { keys: keys?, revocations: Some(revocations), clock })
     }
 
@@ -150,7 +150,7 @@ impl Verifier {
     /// Whether tokens can be verified right now; for readiness probes.
     pub async fn ready(&self) -> Result<(), Refused> {
         match &self.revocations {
-            Some(revocations) => revocations.current().await.map(|_| ()),
+            Some(revocations) => revocations.refresh().await.map(|_| ()),
             None => Ok(()),
         }
     }

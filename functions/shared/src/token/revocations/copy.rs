@@ -1,15 +1,17 @@
 //! A service's copy of the revocations.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::RevocationLog;
+use super::{Entry, RevocationLog, SHARDS};
 use crate::clock::Clock;
 use crate::db::DbError;
-use crate::refreshed::{Refreshed, Schedule};
+use crate::refreshed::{PATIENCE, Refreshed, Schedule};
 use crate::token::Refused;
 
 const SCHEDULE: Schedule = Schedule {
@@ -17,6 +19,10 @@ const SCHEDULE: Schedule = Schedule {
     max_age: SignedDuration::from_secs(10),
     pause: SignedDuration::from_secs(5),
 };
+/// Beyond this age of the copy it is worth more to be right than to be quick, and a request waits for [`LONG_PATIENCE`].
+/// That is well below what a request may take in all.
+const PROMISED: SignedDuration = SignedDuration::from_secs(30);
+const LONG_PATIENCE: Duration = Duration::from_secs(6);
 /// The oldest copy that still serves, while no newer one can be had.
 const MAX_OUTAGE: SignedDuration = SignedDuration::from_mins(5);
 
@@ -25,16 +31,18 @@ const MAX_OUTAGE: SignedDuration = SignedDuration::from_mins(5);
 pub(in crate::token) struct Revocations {
     log: RevocationLog,
     clock: Clock,
-    copy: Refreshed<Copy>,
+    known: Arc<Mutex<Known>>,
+    /// When the last reading that came to its end began.
+    read: Refreshed<Option<Timestamp>>,
 }
 
-/// What the table held at one time.
-#[derive(Debug, Clone, Default)]
-pub(in crate::token) struct Copy {
-    /// When its reading began; `None` before the first.
-    read: Option<Timestamp>,
+#[derive(Debug, Default)]
+struct Known {
     /// By session, when, in microseconds since the epoch: 24 bytes each, and nothing to free.
-    pub(super) revoked: HashMap<Uuid, i64>,
+    revoked: HashMap<Uuid, i64>,
+    /// By shard, from when on it is yet to be read, in microseconds since the epoch. It moves with each page, so that a
+    /// reading that is cut off was not in vain.
+    from: [i64; SHARDS as usize],
 }
 
 impl Revocations {
@@ -43,35 +51,66 @@ impl Revocations {
 
     /// A copy of `log`, which is yet to be read.
     pub(in crate::token) fn new(log: RevocationLog, clock: Clock) -> Self {
-        Self { log, copy: Refreshed::new(SCHEDULE, clock.clone(), Copy::default(), None), clock }
+        Self { log, read: Refreshed::new(SCHEDULE, clock.clone(), None, None), clock, known: Arc::default() }
     }
 
     /// Whether the session lives on.
     pub(in crate::token) async fn check(&self, session_id: Uuid) -> Result<(), Refused> {
-        let copy = self.current().await?;
-        if copy.revoked.contains_key(&session_id) { Err(Refused::Revoked) } else { Ok(()) }
+        self.refresh().await?;
+        if lock(&self.known).revoked.contains_key(&session_id) { Err(Refused::Revoked) } else { Ok(()) }
     }
 
-    /// The copy, up to date, or at most [`MAX_OUTAGE`] old.
-    pub(in crate::token) async fn current(&self) -> Result<Arc<Copy>, Refused> {
-        let copy = self.copy.get(|copy| self.read(copy)).await;
-        let age = copy.read.map(|read| self.clock.now().duration_since(read));
-        match age {
-            Some(age) if (SignedDuration::ZERO..MAX_OUTAGE).contains(&age) => Ok(copy),
-            _ => Err(Refused::RevocationsUnknown),
+    /// Brings the copy up to date where that is due; when its reading began, which is less than [`MAX_OUTAGE`] ago.
+    pub(in crate::token) async fn refresh(&self) -> Result<Timestamp, Refused> {
+        let within = |limit, read: Option<Timestamp>| {
+            let age = |read| self.clock.now().duration_since(read);
+            read.filter(|read| (SignedDuration::ZERO..limit).contains(&age(*read)))
+        };
+        let patience = within(PROMISED, *self.read.current()).map_or(LONG_PATIENCE, |_| PATIENCE);
+        let read = self.read.get(patience, |_| self.read()).await;
+        within(MAX_OUTAGE, *read).ok_or(Refused::RevocationsUnknown)
+    }
+
+    /// Reads what came since, all shards at once. The end of what is known is read once more, because a revocation may
+    /// appear later than its key says.
+    async fn read(&self) -> Result<Option<Timestamp>, DbError> {
+        let begun = self.clock.now();
+        let oldest = (begun - RevocationLog::RETENTION).as_microsecond();
+        let settled = (begun - RevocationLog::MAX_DELAY).as_microsecond();
+        let mut shards: JoinSet<_> = (0..SHARDS)
+            .map(|shard| {
+                let (log, known) = (self.log.clone(), Arc::clone(&self.known));
+                async move {
+                    let from = lock(&known).from[usize::from(shard)].max(oldest);
+                    log.read(shard, from, |page| lock(&known).take(shard, page, settled)).await?;
+                    lock(&known).from[usize::from(shard)] = settled;
+                    Ok::<_, DbError>(())
+                }
+            })
+            .collect();
+        while let Some(outcome) = shards.join_next().await {
+            outcome.map_err(|error| DbError::Unavailable(error.into()))??;
+        }
+        lock(&self.known).revoked.retain(|_, at| *at >= oldest);
+        Ok(Some(begun))
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        lock(&self.known).revoked.len()
+    }
+}
+
+impl Known {
+    /// Adds a page, up to whose end the shard needs no second look, but for what is not `settled` yet.
+    fn take(&mut self, shard: u8, page: &[Entry], settled: i64) {
+        self.revoked.extend(page.iter().copied());
+        if let Some((_, last)) = page.last() {
+            self.from[usize::from(shard)] = settled.min(*last);
         }
     }
+}
 
-    /// The copy with what came since. The end of what it knows is read once more, because a revocation may appear later
-    /// than its key says.
-    async fn read(&self, copy: Arc<Copy>) -> Result<Copy, DbError> {
-        let begun = self.clock.now();
-        let oldest = begun - RevocationLog::RETENTION;
-        let from = copy.read.map_or(oldest, |read| oldest.max(read - RevocationLog::MAX_DELAY));
-        let entries = self.log.since(from).await?;
-        let mut revoked = copy.revoked.clone();
-        revoked.retain(|_, at| *at >= oldest.as_microsecond());
-        revoked.extend(entries);
-        Ok(Copy { read: Some(begun), revoked })
-    }
+fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
+    known.lock().unwrap_or_else(PoisonError::into_inner)
 }

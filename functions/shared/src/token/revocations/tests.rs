@@ -117,7 +117,7 @@ async fn a_revocation_counts_until_the_last_token_of_its_session_ends_and_is_the
     assert_eq!(test.verifier().verify(&last).await, Err(Refused::Expired));
     test.clock.advance(MAX_AGE);
     test.ask(&running, 2).await.unwrap();
-    assert!(running.revocations.as_ref().unwrap().current().await.unwrap().revoked.is_empty());
+    assert_eq!(running.revocations.as_ref().unwrap().len(), 0);
 }
 
 #[tokio::test]
@@ -136,9 +136,13 @@ async fn a_hundred_thousand_revocations_in_a_quarter_of_an_hour_are_all_known() 
     }
     let starting = test.verifier();
     for service in [&running, &starting] {
-        test.ask(service, 0).await.unwrap();
         let revocations = service.revocations.as_ref().unwrap();
-        assert_eq!(revocations.current().await.unwrap().revoked.len(), usize::try_from(ALL).unwrap());
+        // On a slow machine it takes more than one go, each of which begins where the last one ended.
+        while revocations.refresh().await != Ok(test.now()) {
+            test.advance(5);
+        }
+        test.ask(service, 0).await.unwrap();
+        assert_eq!(revocations.len(), usize::try_from(ALL).unwrap());
         for session in 1..=ALL {
             assert_eq!(revocations.check(Uuid::from_u128(session)).await, Err(Refused::Revoked), "{session}");
         }
@@ -192,7 +196,7 @@ async fn a_service_that_starts_without_the_table_lets_nobody_in_until_it_was_rea
 #[tokio::test]
 async fn an_entry_that_nobody_understands_is_as_bad_as_no_table() {
     let test = Test::new().await;
-    let key = Key::new("SHARD#0", format!("{}#mahindra", super::sort_key(test.now())));
+    let key = Key::new("SHARD#0", format!("{}#mahindra", super::sort_key(test.now().as_microsecond())));
     test.log.table().put(&key, &json!({})).await.unwrap();
     assert_eq!(test.ask(&test.verifier(), 1).await, Err(Refused::RevocationsUnknown));
 }
