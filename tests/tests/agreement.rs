@@ -111,7 +111,7 @@ fn the_readme_names_every_service_with_its_port_and_its_paths() {
 }
 
 #[test]
-fn only_auth_and_its_rotation_may_read_the_private_key() {
+fn only_auth_and_the_rotation_may_read_the_private_key() {
     let template = template();
     for function in template.functions() {
         let may = template.may(function, "secretsmanager:GetSecretValue", "SigningKeySecret");
