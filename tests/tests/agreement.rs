@@ -111,11 +111,11 @@ fn the_readme_names_every_service_with_its_port_and_its_paths() {
 }
 
 #[test]
-fn only_auth_may_read_the_private_key() {
+fn only_auth_and_the_rotation_may_read_the_private_key() {
     let template = template();
     for function in template.functions() {
         let may = template.may(function, "secretsmanager:GetSecretValue", "SigningKeySecret");
-        assert_eq!(may, function.name == "auth", "{}", function.name);
+        assert_eq!(may, ["auth", "auth-rotation"].contains(&function.name.as_str()), "{}", function.name);
     }
 }
 
@@ -246,4 +246,41 @@ fn no_private_key_is_tracked() {
     for file in ["keys/private.pem", "keys/public.pem"] {
         assert!(!git(&["check-ignore", file]).is_empty(), "{file} is not ignored");
     }
+}
+
+/// `METHOD path` of each route that takes a body, for the fuzz target of bodies.
+#[test]
+fn each_body_has_a_seed_to_fuzz_from() {
+    let seeds = std::fs::read_dir(workspace_root().join("tests/fuzz/seeds/body")).unwrap();
+    let first_line = |path| std::fs::read_to_string(path).unwrap().lines().next().unwrap().to_owned();
+    let seeds: Routes = seeds
+        .map(|seed| first_line(seed.unwrap().path()))
+        .map(|line| {
+            let [method, path, _content_type] = line.split(' ').collect::<Vec<_>>()[..] else {
+                panic!("{line}")
+            };
+            (method.to_owned(), path.to_owned())
+        })
+        .collect();
+    let routes = routes_of_the_code().into_values().flatten();
+    let bodies: Routes =
+        routes.filter(|(method, _)| ["POST", "PUT", "PATCH"].contains(&method.as_str())).collect();
+    assert_eq!(seeds, bodies);
+}
+
+/// The fuzz targets are a workspace of their own, and fuzz the libraries that run.
+#[test]
+fn the_fuzz_targets_have_the_versions_of_the_workspace() {
+    let packages = |lock: &str| -> BTreeSet<(String, String)> {
+        let text = std::fs::read_to_string(workspace_root().join(lock)).unwrap();
+        let lock: toml::Table = text.parse().unwrap();
+        let field = |package: &toml::Value, name: &str| package[name].as_str().unwrap().to_owned();
+        let packages = lock["package"].as_array().unwrap();
+        packages.iter().map(|package| (field(package, "name"), field(package, "version"))).collect()
+    };
+    let (fuzz, ours) = (packages("tests/fuzz/Cargo.lock"), packages("Cargo.lock"));
+    let known: BTreeSet<_> = ours.iter().map(|(name, _)| name).collect();
+    let others: Vec<_> =
+        fuzz.iter().filter(|package| known.contains(&package.0) && !ours.contains(*package)).collect();
+    assert!(others.is_empty(), "in Cargo.lock with another version: {others:?}");
 }

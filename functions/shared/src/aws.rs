@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_sdk_dynamodb::config::BehaviorVersion;
+use aws_sdk_dynamodb::config::{BehaviorVersion, HttpClient};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
@@ -30,13 +30,6 @@ impl Aws {
     /// `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>`.
     /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
     pub fn new(env: &Env) -> Result<Self, ConfigError> {
-        let credentials = Credentials::new(
-            env.required("AWS_ACCESS_KEY_ID")?,
-            env.required("AWS_SECRET_ACCESS_KEY")?,
-            env.optional("AWS_SESSION_TOKEN").map(str::to_owned),
-            None,
-            "lambda-environment",
-        );
         let client = aws_smithy_http_client::Builder::new();
         // Loading the root certificates takes long; a plain-HTTP endpoint needs none.
         let client = if env.optional("AWS_ENDPOINT_URL").is_some_and(|url| url.starts_with("http://")) {
@@ -44,6 +37,18 @@ impl Aws {
         } else {
             client.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https()
         };
+        Self::over(env, client)
+    }
+
+    /// The same over any HTTP client: a test's leads to a database in its own process.
+    pub(crate) fn over(env: &Env, client: impl HttpClient + 'static) -> Result<Self, ConfigError> {
+        let credentials = Credentials::new(
+            env.required("AWS_ACCESS_KEY_ID")?,
+            env.required("AWS_SECRET_ACCESS_KEY")?,
+            env.optional("AWS_SESSION_TOKEN").map(str::to_owned),
+            None,
+            "lambda-environment",
+        );
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(env.required("AWS_REGION")?.to_owned()))

@@ -2,6 +2,7 @@
 //! routers.
 
 mod attacks;
+mod aws;
 mod database;
 mod records;
 mod tokens;

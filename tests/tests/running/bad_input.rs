@@ -11,6 +11,9 @@ fn takes_a_body(method: &Method) -> bool {
     [Method::POST, Method::PUT, Method::PATCH].contains(method)
 }
 
+/// Which succeed for any caller, and do not read a body.
+const WITHOUT_A_BODY: [&str; 3] = ["/logout", "/logout/all", "/email/verification"];
+
 #[tokio::test]
 async fn bad_bodies_are_refused_everywhere() {
     let client = Client::new();
@@ -32,7 +35,9 @@ async fn bad_bodies_are_refused_everywhere() {
     // Nobody's user: no profile, cart or order, so that no legal request succeeds by accident.
     let token = admin_token();
     let mut count = 0;
-    for (service, route) in routes().into_iter().filter(|(_, route)| takes_a_body(&route.method)) {
+    let mut routes = routes();
+    routes.retain(|(_, route)| takes_a_body(&route.method) && !WITHOUT_A_BODY.contains(&route.path.as_str()));
+    for (service, route) in routes {
         for (what, content_type, body) in bodies {
             let what = format!("{what}: {} {}", route.method, route.path);
             let request = client.request(route.method.clone(), service, &path(&route)).bearer_auth(&token);

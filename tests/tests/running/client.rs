@@ -135,9 +135,14 @@ impl Client {
 
     /// The access token of a login.
     pub(crate) async fn login(&self, username: &str, password: &str) -> String {
-        let body = json!({"username": username, "password": password});
-        let answer = self.send(self.request(Method::POST, "auth", "/login").json(&body)).await;
+        let answer = self.start_session(username, password).await;
         answer.expect(200)["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// What a login answers.
+    pub(crate) async fn start_session(&self, username: &str, password: &str) -> Answer {
+        let body = json!({"username": username, "password": password});
+        self.send(self.request(Method::POST, "auth", "/login").json(&body)).await
     }
 
     /// Puts a product of `stock` units at 10.00 EUR into the catalogue.

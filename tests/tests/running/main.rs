@@ -4,11 +4,14 @@
 mod bad_input;
 mod bad_tokens;
 mod client;
+mod documented;
 mod events;
 mod interoperability;
+mod mail;
 mod parallel;
-mod session;
+mod sessions;
 mod shopping;
+mod throttle;
 mod watch;
 
 use std::path::{Path, PathBuf};

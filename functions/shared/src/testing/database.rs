@@ -5,7 +5,7 @@ mod outage;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, HttpClient, Region};
 use aws_sdk_dynamodb::{Client, Config};
@@ -46,6 +46,11 @@ type Loss = Arc<Mutex<Option<(&'static str, Range<usize>)>>>;
 /// The calls so far, as `Operation Table`.
 type Calls = Arc<Mutex<Vec<String>>>;
 
+/// Parsed once: it takes longer than making the tables.
+static TEMPLATE: LazyLock<template::Template> = LazyLock::new(|| {
+    template::Template::load(&template::workspace_root(), &BTreeMap::new()).expect("template.yaml")
+});
+
 impl Database {
     /// A database with these tables, named by their logical ids in `template.yaml`.
     ///
@@ -65,20 +70,39 @@ impl Database {
         };
         let config = client.config().to_builder().interceptor(outage.clone()).build();
         let database = Self { client: Client::from_conf(config), prefix, embedded, loss, calls, outage };
-        let template =
-            template::Template::load(&template::workspace_root(), &BTreeMap::new()).expect("template.yaml");
-        let declared = template.tables();
         for name in tables {
-            let table = declared.iter().find(|table| table.logical_id == *name);
-            let table = table.unwrap_or_else(|| panic!("template.yaml has no table {name}"));
+            let table = TEMPLATE.table(name).unwrap_or_else(|| panic!("template.yaml has no table {name}"));
             database.create(&table.create_table, name).await;
         }
         database
     }
 
+    /// Makes these tables what they are in `origin`; at most a megabyte in each.
+    ///
+    /// # Panics
+    /// When a table is not there.
+    pub async fn copy_from(&self, origin: &Self, tables: &[&str]) {
+        for name in tables {
+            let (here, there) = (self.table(name), origin.table(name));
+            for item in here.client().scan().table_name(here.name()).send().await.expect("a scan").items() {
+                let key = ["pk", "sk"].map(|name| (name.to_owned(), item[name].clone()));
+                let delete = here.client().delete_item().table_name(here.name());
+                delete.set_key(Some(key.into())).send().await.expect("a deleted item");
+            }
+            for item in there.client().scan().table_name(there.name()).send().await.expect("a scan").items() {
+                let put = here.client().put_item().table_name(here.name());
+                put.set_item(Some(item.clone())).send().await.expect("an item that was taken before");
+            }
+        }
+    }
+
     /// The table with this logical id.
     pub fn table(&self, logical_id: &str) -> Table {
         Table::new(self.client.clone(), format!("{}{logical_id}", self.prefix))
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Loses the answers to these calls of an operation, counted from 0 and from now on: they are carried out, and the
