@@ -247,3 +247,40 @@ fn no_private_key_is_tracked() {
         assert!(!git(&["check-ignore", file]).is_empty(), "{file} is not ignored");
     }
 }
+
+/// `METHOD path` of each route that takes a body, for the fuzz target of bodies.
+#[test]
+fn each_body_has_a_seed_to_fuzz_from() {
+    let seeds = std::fs::read_dir(workspace_root().join("tests/fuzz/seeds/body")).unwrap();
+    let first_line = |path| std::fs::read_to_string(path).unwrap().lines().next().unwrap().to_owned();
+    let seeds: Routes = seeds
+        .map(|seed| first_line(seed.unwrap().path()))
+        .map(|line| {
+            let [method, path, _content_type] = line.split(' ').collect::<Vec<_>>()[..] else {
+                panic!("{line}")
+            };
+            (method.to_owned(), path.to_owned())
+        })
+        .collect();
+    let routes = routes_of_the_code().into_values().flatten();
+    let bodies: Routes =
+        routes.filter(|(method, _)| ["POST", "PUT", "PATCH"].contains(&method.as_str())).collect();
+    assert_eq!(seeds, bodies);
+}
+
+/// The fuzz targets are a workspace of their own, and fuzz the libraries that run.
+#[test]
+fn the_fuzz_targets_have_the_versions_of_the_workspace() {
+    let packages = |lock: &str| -> BTreeSet<(String, String)> {
+        let text = std::fs::read_to_string(workspace_root().join(lock)).unwrap();
+        let lock: toml::Table = text.parse().unwrap();
+        let field = |package: &toml::Value, name: &str| package[name].as_str().unwrap().to_owned();
+        let packages = lock["package"].as_array().unwrap();
+        packages.iter().map(|package| (field(package, "name"), field(package, "version"))).collect()
+    };
+    let (fuzz, ours) = (packages("tests/fuzz/Cargo.lock"), packages("Cargo.lock"));
+    let known: BTreeSet<_> = ours.iter().map(|(name, _)| name).collect();
+    let others: Vec<_> =
+        fuzz.iter().filter(|package| known.contains(&package.0) && !ours.contains(*package)).collect();
+    assert!(others.is_empty(), "in Cargo.lock with another version: {others:?}");
+}

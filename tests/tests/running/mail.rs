@@ -7,6 +7,9 @@ use crate::client::{Answer, Client, User};
 use crate::sessions::{assert_refused_soon, refresh};
 use crate::system;
 
+/// The subject of the mail that everybody gets who registers.
+pub(crate) const VERIFY: &str = "Verify your e-mail address";
+
 /// The mails to an address, as the emulator's SES took them.
 pub(crate) async fn mails(client: &Client, address: &str) -> Vec<Value> {
     let url = format!("{}/_ministack/ses/messages", system().addresses.emulator);
@@ -35,7 +38,7 @@ async fn post(client: &Client, path: &str, body: &Value) -> Answer {
 /// Registers a user and verifies the address.
 async fn verified_user(client: &Client) -> User {
     let user = client.new_user().await;
-    let token = token(client, &user, "Verify your e-mail address").await;
+    let token = token(client, &user, VERIFY).await;
     let verified = post(client, "/email/verify", &json!({ "token": token })).await;
     assert!((200..300).contains(&verified.status), "{}", verified.json);
     user
