@@ -20,12 +20,15 @@ use aws_smithy_types::body::SdkBody;
 use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use shared::clock::Clock;
 use shared::config::{ConfigError, Env};
 use shared::problem::Chain;
-use shared::token::{InvalidKeys, KeySet, VerificationKeys};
+use shared::token::VerificationKeys;
 use tokio::time::timeout;
 
 use crate::keys::{KeyKind, SigningKey, SigningSecret};
+use crate::published::{PublishError, Published, with_more};
+use crate::secrets::{CURRENT, Secret, SecretError};
 
 /// How much of an error CloudFormation gets to see, in characters; its limit is 4096 bytes for the whole answer.
 const MAX_REASON: usize = 1000;
@@ -59,10 +62,11 @@ struct Properties {
 /// The custom resource.
 #[derive(Debug)]
 pub struct Bootstrap {
-    secrets: Client,
+    signing: Secret,
+    published: Published,
+    kind: KeyKind,
+    clock: Clock,
     answers: Connector,
-    signing_secret: String,
-    verification_secret: String,
 }
 
 /// CloudFormation could not be answered; Lambda runs the function again.
@@ -89,10 +93,10 @@ enum Failed {
     RequestType,
     #[error("ResourceProperties need Issuer and Audience")]
     Properties,
-    #[error("cannot {action} secret {name}")]
-    Secret { action: &'static str, name: String, source: Box<dyn std::error::Error + Send + Sync> },
-    #[error("cannot make verification keys")]
-    Keys(#[from] InvalidKeys),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error(transparent)]
+    Published(#[from] PublishError),
     #[error("cannot generate a key pair")]
     Generate(#[from] Unspecified),
     #[error("cannot encode the keys")]
@@ -100,13 +104,16 @@ enum Failed {
 }
 
 impl Bootstrap {
-    /// Works on the secrets that `SIGNING_KEY_SECRET` and `VERIFICATION_KEYS_SECRET` name; answers through `answers`.
-    pub fn new(env: &Env, secrets: Client, answers: Connector) -> Result<Self, ConfigError> {
+    /// Works on the secrets that `SIGNING_KEY_SECRET` and `VERIFICATION_KEYS_SECRET` name, and makes keys as
+    /// `SIGNING_ALGORITHM` and `SIGNING_KEY_BITS` say; answers through `answers`.
+    pub fn new(env: &Env, client: &Client, clock: Clock, answers: Connector) -> Result<Self, ConfigError> {
+        let secret = |name| Ok::<_, ConfigError>(Secret::new(client.clone(), env.required(name)?));
         Ok(Self {
-            secrets,
+            signing: secret("SIGNING_KEY_SECRET")?,
+            published: Published::new(secret("VERIFICATION_KEYS_SECRET")?),
+            kind: KeyKind::from_env(env)?,
+            clock,
             answers,
-            signing_secret: env.required("SIGNING_KEY_SECRET")?.to_owned(),
-            verification_secret: env.required("VERIFICATION_KEYS_SECRET")?.to_owned(),
         })
     }
 
@@ -144,51 +151,27 @@ impl Bootstrap {
         }
     }
 
-    async fn ensure_keys(&self, Properties { issuer, audience }: Properties) -> Result<(), Failed> {
-        if self.has_signing_keys().await?
-            && let Some(mut document) = self.verification_keys().await?
-        {
-            if document.issuer == issuer && document.audience == audience {
-                return Ok(());
-            }
-            (document.issuer, document.audience) = (issuer, audience);
-            return self.put_verification_keys(document).await;
+    async fn ensure_keys(&self, properties: Properties) -> Result<(), Failed> {
+        let Properties { issuer, audience } = &properties;
+        let addressed = |keys| VerificationKeys { issuer: issuer.clone(), audience: audience.clone(), keys };
+        let has_keys = self.signing.labels().await?.values().flatten().any(|label| label == CURRENT);
+        if has_keys && self.published.read().await?.is_some() {
+            let readdress = async |before: Option<&VerificationKeys>| {
+                Ok::<_, Failed>(addressed(before.map(|before| before.keys.clone()).unwrap_or_default()))
+            };
+            return self.published.update(readdress).await;
         }
-        let generate = || SigningKey::generate(KeyKind::default());
+        let generate = || SigningKey::generate(self.kind);
         let ((current_key, current), (next_key, next)) = (generate()?, generate()?);
-        let keys = vec![current_key.public().clone(), next_key.public().clone()];
-        self.put_verification_keys(VerificationKeys { issuer, audience, keys }).await?;
-        let secret = SigningSecret { current, next: Some(next) };
-        self.put(&self.signing_secret, serde_json::to_string(&secret)?).await
-    }
-
-    async fn has_signing_keys(&self) -> Result<bool, Failed> {
-        let describe = self.secrets.describe_secret().secret_id(&self.signing_secret);
-        let secret =
-            describe.send().await.map_err(|error| failed("describe", &self.signing_secret, error))?;
-        let stages = secret.version_ids_to_stages().into_iter().flat_map(|versions| versions.values());
-        Ok(stages.flatten().any(|stage| stage == "AWSCURRENT"))
-    }
-
-    /// None where the secret is empty: what emulators of CloudFormation make of a secret that AWS makes without any value.
-    async fn verification_keys(&self) -> Result<Option<VerificationKeys>, Failed> {
-        let get = self.secrets.get_secret_value().secret_id(&self.verification_secret);
-        let secret = get.send().await.map_err(|error| failed("read", &self.verification_secret, error))?;
-        match secret.secret_string() {
-            Some("") => Ok(None),
-            content => Ok(Some(KeySet::parse(content.unwrap_or_default())?.document().clone())),
-        }
-    }
-
-    async fn put_verification_keys(&self, document: VerificationKeys) -> Result<(), Failed> {
-        // What is written must be readable: no service starts without it.
-        let keys = KeySet::new(document)?;
-        self.put(&self.verification_secret, serde_json::to_string(keys.document())?).await
-    }
-
-    async fn put(&self, name: &str, content: String) -> Result<(), Failed> {
-        let put = self.secrets.put_secret_value().secret_id(name).secret_string(content);
-        put.send().await.map_err(|error| failed("write", name, error))?;
+        let made = [current_key.public().clone(), next_key.public().clone()];
+        // Beside what is there: perhaps this function runs twice at once, and the other run's signing keys are written last.
+        let publish = async |before: Option<&VerificationKeys>| {
+            let keys = before.map(|before| before.keys.as_slice()).unwrap_or_default();
+            Ok::<_, Failed>(addressed(with_more(keys, &made, self.clock.now())))
+        };
+        self.published.update(publish).await?;
+        let secret = serde_json::to_string(&SigningSecret { current, next: Some(next) })?;
+        self.signing.put(secret, CURRENT, None).await?;
         Ok(())
     }
 
@@ -203,10 +186,6 @@ impl Bootstrap {
         let status = response.map_err(AnswerError::Lost)?.status();
         if status.is_success() { Ok(()) } else { Err(AnswerError::Refused(status.as_u16())) }
     }
-}
-
-fn failed(action: &'static str, name: &str, error: impl std::error::Error + Send + Sync + 'static) -> Failed {
-    Failed::Secret { action, name: name.to_owned(), source: error.into() }
 }
 
 #[cfg(test)]
@@ -235,7 +214,8 @@ mod tests {
     async fn run(fake: &FakeAws, request: Value) -> Value {
         let env = fake.env([]);
         let secrets = Aws::new(&env).unwrap().secrets_manager();
-        let bootstrap = Bootstrap::new(&env, secrets, Connector::builder().build_http()).unwrap();
+        let answers = Connector::builder().build_http();
+        let bootstrap = Bootstrap::new(&env, &secrets, Clock::system(), answers).unwrap();
         bootstrap.handle(&serde_json::from_value(request).unwrap()).await.unwrap();
         let (headers, answer) = fake.answer();
         assert!(headers.get("content-type").is_none_or(http::HeaderValue::is_empty), "{headers:?}");
@@ -258,6 +238,7 @@ mod tests {
             fake.calls(),
             [
                 format!("DescribeSecret {SIGNING}"),
+                format!("GetSecretValue {VERIFICATION}"),
                 format!("PutSecretValue {VERIFICATION}"),
                 format!("PutSecretValue {SIGNING}")
             ]
@@ -319,6 +300,23 @@ mod tests {
         assert_eq!(run(&fake, request(&fake, "Create", API)).await["Status"], "SUCCESS");
         let env = fake.env([]);
         State::new(&env, &Aws::new(&env).unwrap()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn two_runs_at_once_leave_keys_that_auth_starts_with() {
+        let fake = FakeAws::new().await;
+        let env = fake.env([]);
+        let run = || async {
+            let secrets = Aws::new(&env).unwrap().secrets_manager();
+            let answers = Connector::builder().build_http();
+            let bootstrap = Bootstrap::new(&env, &secrets, Clock::system(), answers).unwrap();
+            let event = serde_json::from_value(request(&fake, "Create", API)).unwrap();
+            bootstrap.act(&event).await.unwrap();
+        };
+        tokio::join!(run(), run(), run());
+        State::new(&env, &Aws::new(&env).unwrap()).await.unwrap();
+        let published = fake.secret(VERIFICATION)["keys"].as_array().unwrap().len();
+        assert!(published >= 4, "only {published} keys: the runs were not at once");
     }
 
     #[tokio::test]

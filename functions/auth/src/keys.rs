@@ -240,6 +240,9 @@ pub(crate) enum SigningFailed {
     Claims(#[from] serde_json::Error),
     #[error("the signature failed")]
     Signature(#[from] Unspecified),
+    /// Its tokens would be refused before they expire.
+    #[error("the signing key is retired, and no other can be read")]
+    Retired,
 }
 
 #[cfg(test)]

@@ -12,8 +12,10 @@ pub mod operator;
 pub mod outbox;
 mod passwords;
 mod presented;
+mod published;
+pub mod rotation;
 mod routes;
-#[cfg_attr(not(test), expect(dead_code, reason = "the flows that log the other events are being built"))]
+mod secrets;
 mod security;
 mod sessions;
 mod signing;

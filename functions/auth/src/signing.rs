@@ -13,11 +13,14 @@ use shared::token::{Claims, KeySet, Verifier};
 use crate::keys::{InvalidSigningKey, SigningFailed, SigningKey, SigningSecret};
 
 /// A rotation waits for nothing, so that this is how soon it reaches the tokens.
-const SCHEDULE: Schedule = Schedule {
+pub(crate) const SCHEDULE: Schedule = Schedule {
     what: "the signing key",
     max_age: SignedDuration::from_mins(5),
     pause: SignedDuration::from_secs(30),
 };
+
+/// When a client may ask again that got no token because the only key known is retired, in seconds.
+const RETRY_AFTER: u64 = 30;
 
 /// Signs access tokens.
 #[derive(Debug)]
@@ -59,41 +62,57 @@ impl Signer {
         Ok(Self { key: Refreshed::new(SCHEDULE, clock, key, Some(begun)), verifier, source })
     }
 
-    /// The claims as a signed token.
+    /// The claims as a signed token, which is accepted until it expires: a key that is retired before is read again.
     pub(crate) async fn sign(&self, claims: &Claims) -> Result<String, SigningFailed> {
-        self.key.get(PATIENCE, |_| self.source.read(&self.verifier)).await.sign(claims)
+        let key = self.key.get(PATIENCE, |_| self.source.read(&self.verifier)).await;
+        let published = self.verifier.keys().await;
+        if lasts(&key, &published, claims.exp) {
+            return key.sign(claims);
+        }
+        let key = self
+            .key
+            .get_anew(|key| !lasts(key, &published, claims.exp), |_| self.source.read(&self.verifier));
+        let (key, published) = (key.await, self.verifier.keys().await);
+        if lasts(&key, &published, claims.exp) { key.sign(claims) } else { Err(SigningFailed::Retired) }
     }
+}
+
+/// Whether what `key` signs is accepted until `exp`, seconds since the epoch.
+fn lasts(key: &SigningKey, published: &KeySet, exp: i64) -> bool {
+    let published = published.published(&key.public().kid);
+    // The same `kid` is the same key: it is the thumbprint.
+    published
+        .filter(|published| published.alg == key.public().alg)
+        .is_some_and(|published| published.not_after.is_none_or(|end| exp <= end.as_second()))
 }
 
 impl Source {
     async fn read(&self, verifier: &Verifier) -> Result<SigningKey, LoadError> {
-        let published = verifier.keys().await;
         let output = self.client.get_secret_value().secret_id(&self.secret).send().await;
         let output =
             output.map_err(|error| LoadError::Read { name: self.secret.clone(), source: error.into() })?;
-        parse(output.secret_string().unwrap_or_default(), &published)
-            .map_err(|source| LoadError::Content { name: self.secret.clone(), source })
-    }
-}
-
-fn parse(secret: &str, published: &KeySet) -> Result<SigningKey, InvalidSigningKey> {
-    let (key, _next) = SigningSecret::parse(secret)?.keys()?;
-    // The same `kid` is the same key: it is the thumbprint.
-    if published
-        .document()
-        .keys
-        .iter()
-        .any(|other| other.kid == key.public().kid && other.alg == key.public().alg)
-    {
-        Ok(key)
-    } else {
-        Err(InvalidSigningKey::NotPublished(key.public().kid.clone()))
+        let unusable = |source| LoadError::Content { name: self.secret.clone(), source };
+        let secret = SigningSecret::parse(output.secret_string().unwrap_or_default()).map_err(unusable)?;
+        let (key, _next) = secret.keys().map_err(unusable)?;
+        let kid = &key.public().kid;
+        let published = verifier.keys_with(kid).await;
+        if published.published(kid).is_some_and(|published| published.alg == key.public().alg) {
+            Ok(key)
+        } else {
+            Err(unusable(InvalidSigningKey::NotPublished(kid.clone())))
+        }
     }
 }
 
 impl From<SigningFailed> for Problem {
     fn from(error: SigningFailed) -> Self {
-        Self::internal(&error)
+        match error {
+            SigningFailed::Retired => {
+                tracing::error!(error = %error, "no token can be signed");
+                Self::unavailable(RETRY_AFTER)
+            }
+            _ => Self::internal(&error),
+        }
     }
 }
 
@@ -160,25 +179,110 @@ mod tests {
         assert_eq!(kid(&signer, &clock).await, promoted.public().kid);
     }
 
+    /// What a rotation leaves behind for a function that missed it.
+    #[tokio::test]
+    async fn a_retired_key_is_read_again_and_never_signs_what_would_be_refused() {
+        let (fake, clock) =
+            (FakeAws::with_good_keys().await, Clock::fixed("2026-01-01T00:00:00Z".parse().unwrap()));
+        let signer = signer(&fake, &clock).await;
+        let old = issuer().public().kid.clone();
+        // A first reading at 00:04, so that the signing key is due before the published ones are.
+        clock.advance(SignedDuration::from_mins(4));
+        let promoted = Issuer::generate();
+        let mut published = issuer().verification_keys();
+        published.keys[0].not_after = Some(clock.now() + SignedDuration::from_mins(20));
+        published.keys.push(promoted.public().clone());
+        fake.put(VERIFICATION, &json!(published));
+        fake.refuse(&format!("GetSecretValue {SIGNING}"));
+        clock.advance(SignedDuration::from_mins(5));
+        assert_eq!(kid(&signer, &clock).await, old, "its tokens end before it does");
+        clock.advance(SignedDuration::from_secs(1));
+        let claims = issuer().claims(Uuid::nil(), "mahindra", clock.now());
+        let error = signer.sign(&claims).await.unwrap_err();
+        assert_eq!(Problem::from(error).status(), http::StatusCode::SERVICE_UNAVAILABLE);
+        fake.refuse("nothing");
+        fake.put(SIGNING, &signing_secret(&promoted));
+        assert_eq!(kid(&signer, &clock).await, promoted.public().kid, "at once");
+
+        // An operator takes a key away that is not to be trusted any more.
+        let replaced = Issuer::generate();
+        fake.put(VERIFICATION, &json!(replaced.verification_keys()));
+        fake.put(SIGNING, &signing_secret(&replaced));
+        clock.advance(SCHEDULE.max_age);
+        assert_eq!(kid(&signer, &clock).await, replaced.public().kid);
+    }
+
+    /// Why the function does not start with these secrets; the message names the one to blame.
+    async fn failure(signing: Option<&Value>, verification: Option<&Value>, to_blame: &str) -> String {
+        let fake = FakeAws::with_good_keys().await;
+        for (name, content) in [(SIGNING, signing), (VERIFICATION, verification)] {
+            match content {
+                Some(content) => fake.put(name, content),
+                None => fake.remove(name),
+            }
+        }
+        let env = fake.env([]);
+        let error = State::new(&env, &Aws::new(&env).unwrap()).await.unwrap_err();
+        let message = Chain(error.as_ref()).to_string();
+        assert!(message.contains(to_blame), "{message}");
+        for secret in ["hush", "BEGIN", "MII"] {
+            assert!(!message.contains(secret), "{message}");
+        }
+        message
+    }
+
     #[tokio::test]
     async fn a_function_does_not_start_without_a_good_key_and_says_which_secret_is_to_blame() {
-        let other = Issuer::generate();
+        let good = signing_secret(issuer());
+        let with = |which: &str, member: &str, value: Value| {
+            let mut secret = good.clone();
+            secret[which][member] = value;
+            secret
+        };
+        let other = signing_secret(&Issuer::generate());
+        let published = json!(issuer().verification_keys());
+        let mixed = json!({"current": {"kid": good["current"]["kid"], "alg": "RS256",
+            "private_key": other["current"]["private_key"]}});
         for (content, expected) in [
             (None, "cannot read secret signing-secret"),
-            (Some(json!("nonsense")), "not a JSON object"),
-            (Some(json!({"current": {"kid": "k", "alg": "RS256", "private_key": "x"}})), "PEM"),
-            (Some(signing_secret(&other)), "do not hold its public half"),
+            (Some(json!("hush")), "not a JSON object"),
+            (Some(json!({"next": good["next"]})), "not a JSON object"),
+            (Some(with("current", "private_key", json!("hush"))), "PEM"),
+            (Some(with("current", "alg", json!("hush"))), "not a JSON object"),
+            (Some(with("current", "alg", json!("PS256"))), "with the same alg"),
+            (Some(with("current", "alg", json!("ES256"))), "P-256"),
+            (Some(with("current", "kid", json!("hush"))), "kid is not the key's RFC 7638 thumbprint"),
+            (Some(with("next", "private_key", json!("hush"))), "the key `next`: private_key is not"),
+            (Some(with("next", "kid", json!("hush"))), "the key `next`: kid is not"),
+            (Some(with("next", "alg", json!(7))), "not a JSON object"),
+            (Some(mixed), "kid is not"),
+            (Some(other), "do not hold its public half"),
         ] {
-            let fake = FakeAws::with_good_keys().await;
-            match content {
-                Some(content) => fake.put(SIGNING, &content),
-                None => fake.remove(SIGNING),
-            }
-            let env = fake.env([]);
-            let error = State::new(&env, &Aws::new(&env).unwrap()).await.unwrap_err();
-            let message = Chain(error.as_ref()).to_string();
-            assert!(message.contains(expected) && message.contains(SIGNING), "{message}");
-            assert!(!message.contains("nonsense") && !message.contains("BEGIN"), "{message}");
+            let message = failure(content.as_ref(), Some(&published), SIGNING).await;
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nor_without_good_verification_keys() {
+        let good = signing_secret(issuer());
+        let document = |change: &dyn Fn(&mut Value)| {
+            let mut document = json!(issuer().verification_keys());
+            change(&mut document);
+            Some(document)
+        };
+        let other = json!(Issuer::generate().public());
+        for (content, expected) in [
+            (None, "cannot read secret verification-secret"),
+            (Some(json!("hush")), "not a JSON object"),
+            (document(&|document| document["keys"] = json!([])), "no key"),
+            (document(&|document| document["keys"][0] = json!("hush")), "key number 1"),
+            // The public half of another key, under the id of ours.
+            (document(&|document| document["keys"][0]["n"] = other["n"].clone()), "thumbprint"),
+            (document(&|document| document["keys"][0]["d"] = json!("hush")), "private members"),
+        ] {
+            let message = failure(Some(&good), content.as_ref(), VERIFICATION).await;
+            assert!(message.contains(expected), "{message}");
         }
     }
 

@@ -1,17 +1,14 @@
 //! The service over an embedded database, and a Secrets Manager of one test's own.
 
 pub(crate) mod authenticator;
+mod fake_aws;
 pub(crate) mod log;
 pub(crate) mod mailbox;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State as Shared;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{post, put};
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::aws::Aws;
@@ -22,7 +19,6 @@ use shared::id::Generator;
 use shared::routes::Service;
 use shared::testing::{Answer, Database, Issuer, call, issuer};
 use shared::token::{RevocationLog, Verifier};
-use tokio::net::TcpListener;
 use user::model::Username;
 use user::store::UserStore;
 use uuid::Uuid;
@@ -34,6 +30,8 @@ use crate::passwords::Passwords;
 use crate::signing::Signer;
 use crate::store::AuthStore;
 use crate::throttle::Throttle;
+
+pub(crate) use fake_aws::FakeAws;
 
 /// The name of the signing-key secret.
 pub(crate) const SIGNING: &str = "signing-secret";
@@ -92,14 +90,32 @@ impl App {
 
     async fn start(demo_login: bool, require_verified_email: bool) -> Self {
         let clock = Clock::fixed("2026-01-01T00:00:00Z".parse().unwrap());
+        let verifier = issuer().verifier(&clock);
+        let fake = FakeAws::with_good_keys().await;
+        Self::build(&fake, clock, verifier, demo_login, require_verified_email).await
+    }
+
+    /// With the demo login, at `clock`, and with the secrets in `fake`.
+    pub(crate) async fn over(fake: &FakeAws, clock: &Clock) -> Self {
+        let env = fake.env([]);
+        let verifier = Verifier::load(&env, &Aws::new(&env).unwrap(), clock.clone()).await.unwrap();
+        Self::build(fake, clock.clone(), Arc::new(verifier), true, false).await
+    }
+
+    async fn build(
+        fake: &FakeAws,
+        clock: Clock,
+        verifier: Arc<Verifier>,
+        demo_login: bool,
+        require_verified_email: bool,
+    ) -> Self {
         let database = Database::new(&["AuthTable", "AuthOutboxTable", "RevocationTable", "UserTable"]).await;
         let revocations = RevocationLog::new(database.table("RevocationTable"));
         let accounts =
             AuthStore::new(database.table("AuthTable"), database.table("AuthOutboxTable"), revocations);
         let users = UserStore::new(database.table("UserTable"));
         let passwords = Passwords::default();
-        let verifier = issuer().verifier(&clock);
-        let env = FakeAws::with_good_keys().await.env([]);
+        let env = fake.env([]);
         let secrets = Aws::new(&env).unwrap().secrets_manager();
         let signer = Signer::load(&env, secrets, Arc::clone(&verifier), clock.clone()).await.unwrap();
         let state = State {
@@ -196,141 +212,4 @@ impl LoggedIn {
         let text = |name: &str| answer.json[name].as_str().unwrap().to_owned();
         Self { access: text("access_token"), refresh: text("refresh_token") }
     }
-}
-
-/// Secrets Manager over HTTP, as much of it as Auth calls, and the place where CloudFormation waits for answers.
-#[derive(Clone)]
-pub(crate) struct FakeAws {
-    url: String,
-    inner: Arc<Mutex<Inner>>,
-}
-
-#[derive(Default)]
-struct Inner {
-    /// None: the secret is there and has no value yet.
-    secrets: BTreeMap<String, Option<String>>,
-    refused: Option<String>,
-    calls: Vec<String>,
-    answers: Vec<(HeaderMap, Value)>,
-}
-
-impl FakeAws {
-    /// Both secrets are there, without a value, as CloudFormation makes them.
-    pub(crate) async fn new() -> Self {
-        let secrets = [SIGNING, VERIFICATION].map(|name| (name.to_owned(), None));
-        let inner = Arc::new(Mutex::new(Inner { secrets: secrets.into(), ..Inner::default() }));
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = Router::new()
-            .route("/", post(secrets_manager))
-            .route("/answer", put(take_answer))
-            .with_state(Arc::clone(&inner));
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { url, inner }
-    }
-
-    /// With the keys of the tests' [`issuer`].
-    pub(crate) async fn with_good_keys() -> Self {
-        let fake = Self::new().await;
-        fake.put(SIGNING, &signing_secret(issuer()));
-        fake.put(VERIFICATION, &json!(issuer().verification_keys()));
-        fake
-    }
-
-    /// A function's environment that leads here; `vars` win.
-    pub(crate) fn env<'a>(&'a self, vars: impl IntoIterator<Item = (&'a str, &'a str)>) -> Env {
-        let base = [
-            ("AWS_ENDPOINT_URL", self.url.as_str()),
-            ("SIGNING_KEY_SECRET", SIGNING),
-            ("VERIFICATION_KEYS_SECRET", VERIFICATION),
-            ("AUTH_TABLE", "AuthTable"),
-            ("AUTH_OUTBOX_TABLE", "AuthOutboxTable"),
-            ("REVOCATION_TABLE", "RevocationTable"),
-            ("USER_TABLE", "UserTable"),
-        ];
-        aws_env(base.into_iter().chain(vars))
-    }
-
-    pub(crate) fn put(&self, name: &str, value: &Value) {
-        self.lock().secrets.insert(name.to_owned(), Some(value.to_string()));
-    }
-
-    pub(crate) fn put_empty(&self, name: &str) {
-        self.lock().secrets.insert(name.to_owned(), Some(String::new()));
-    }
-
-    pub(crate) fn remove(&self, name: &str) {
-        self.lock().secrets.remove(name);
-    }
-
-    /// A secret's value; null where it has none.
-    pub(crate) fn secret(&self, name: &str) -> Value {
-        let value = self.lock().secrets[name].clone();
-        value.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap())
-    }
-
-    /// From now on denies calls of this kind: `Operation`, or `Operation secret`.
-    pub(crate) fn refuse(&self, call: &str) {
-        self.lock().refused = Some(call.to_owned());
-    }
-
-    /// The calls so far, as `Operation secret`.
-    pub(crate) fn calls(&self) -> Vec<String> {
-        self.lock().calls.clone()
-    }
-
-    /// Where CloudFormation wants the answer.
-    pub(crate) fn response_url(&self) -> String {
-        format!("{}/answer?signature=abc", self.url)
-    }
-
-    /// The one answer to CloudFormation since the last look.
-    pub(crate) fn answer(&self) -> (HeaderMap, Value) {
-        let answers = std::mem::take(&mut self.lock().answers);
-        <[_; 1]>::try_from(answers).expect("exactly one answer").into_iter().next().unwrap()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap()
-    }
-}
-
-async fn take_answer(Shared(inner): Shared<Arc<Mutex<Inner>>>, headers: HeaderMap, body: String) {
-    inner.lock().unwrap().answers.push((headers, serde_json::from_str(&body).unwrap()));
-}
-
-async fn secrets_manager(
-    Shared(inner): Shared<Arc<Mutex<Inner>>>,
-    headers: HeaderMap,
-    body: String,
-) -> Response {
-    let body: Value = serde_json::from_str(&body).unwrap();
-    let operation = headers["x-amz-target"].to_str().unwrap().replace("secretsmanager.", "");
-    let operation = operation.replace("DynamoDB_20120810.", "");
-    let name = body["SecretId"].as_str().or(body["TableName"].as_str()).unwrap().to_owned();
-    let mut inner = inner.lock().unwrap();
-    let call = format!("{operation} {name}");
-    inner.calls.push(call.clone());
-    let denied = inner.refused.as_ref().is_some_and(|refused| call.starts_with(refused.as_str()));
-    let error = |kind: &str| (StatusCode::BAD_REQUEST, json!({"__type": kind, "Message": "no"}).to_string());
-    let answer = match (operation.as_str(), inner.secrets.get(&name).cloned()) {
-        _ if denied => error("AccessDeniedException"),
-        // The table of revocations, empty.
-        ("Query", _) => (StatusCode::OK, json!({"Items": []}).to_string()),
-        (_, None) | ("GetSecretValue", Some(None)) => error("ResourceNotFoundException"),
-        ("GetSecretValue", Some(Some(value))) => {
-            (StatusCode::OK, json!({"Name": name, "SecretString": value}).to_string())
-        }
-        ("DescribeSecret", Some(None)) => (StatusCode::OK, json!({"Name": name}).to_string()),
-        ("DescribeSecret", Some(Some(_))) => {
-            (StatusCode::OK, json!({"Name": name, "VersionIdsToStages": {"v1": ["AWSCURRENT"]}}).to_string())
-        }
-        ("PutSecretValue", Some(_)) => {
-            let value = body["SecretString"].as_str().unwrap().to_owned();
-            inner.secrets.insert(name.clone(), Some(value));
-            (StatusCode::OK, json!({"Name": name}).to_string())
-        }
-        _ => panic!("not wired for {operation}"),
-    };
-    answer.into_response()
 }

@@ -1,5 +1,7 @@
-//! Access tokens: JWT, RS256, in the RFC 9068 profile, verified as RFC 8725 asks.
+//! Access tokens: JWT in the RFC 9068 profile, verified as RFC 8725 asks.
 
+#[cfg(test)]
+mod attack_tests;
 mod caller;
 mod claims;
 mod key_source;

@@ -19,6 +19,7 @@ pub mod operator;
 pub mod ports;
 pub mod process;
 pub mod provision;
+pub mod rotate;
 pub mod seed;
 pub mod system;
 pub mod tools;

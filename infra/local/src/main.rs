@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
 use local::system::{self, Options, Scope, System};
 use local::workspace::Workspace;
-use local::{guard, operator};
+use local::{guard, operator, rotate};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs the whole system on this machine until Ctrl-C: AWS emulator, tables, keys, demo data and all functions.
@@ -45,6 +45,8 @@ enum Subcommands {
         /// The user's name.
         username: String,
     },
+    /// Rotates the signing keys of the running system, as Secrets Manager does on AWS every 30 days.
+    Rotate,
     /// Carries out a command of the function `auth-operator` on the running system.
     Operator {
         /// Such as `{"command":"list_clients"}`, in single quotes; functions/auth/README.md lists them.
@@ -82,6 +84,13 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             let environment = system::documented_environment(&Workspace::find()?)?;
             operator::grant_admin(&environment, &username).await?;
             println!("{username} is an admin from the next login on");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Subcommands::Rotate) => {
+            rotate::rotate(&Workspace::find()?).await?;
+            println!(
+                "the next key signs; running functions notice within five minutes, and new ones at once"
+            );
             Ok(ExitCode::SUCCESS)
         }
         Some(Subcommands::Operator { command }) => {

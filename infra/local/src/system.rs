@@ -316,7 +316,7 @@ pub fn documented_environment(workspace: &Workspace) -> Result<Environment> {
 }
 
 /// The template with the defaults of the local run (the demo login exists only here), unless `parameters` say otherwise.
-fn template(workspace: &Workspace, parameters: &BTreeMap<String, String>) -> Result<Template> {
+pub(crate) fn template(workspace: &Workspace, parameters: &BTreeMap<String, String>) -> Result<Template> {
     let defaults = [("DemoLogin", "enabled"), ("DeletionProtection", "false")];
     let mut all = BTreeMap::from(defaults.map(|(name, value)| (name.to_owned(), value.to_owned())));
     all.extend(parameters.clone());

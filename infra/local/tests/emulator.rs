@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, process};
 
+use auth::rotation::Rotation;
 use local::emulator::Emulator;
 use local::keys::Keys;
 use local::logs::Console;
@@ -16,6 +17,9 @@ use local::tools::Tools;
 use local::workspace::Workspace;
 use local::{seed, watch};
 use serde_json::{Value, json};
+use shared::aws::Aws;
+use shared::clock::Clock;
+use shared::config::Env;
 use template::Template;
 
 struct Scratch(PathBuf);
@@ -45,6 +49,17 @@ async fn signing_kid(endpoint: &str) -> String {
     let secret = call(endpoint, "secretsmanager", "secretsmanager.GetSecretValue", body).await;
     let document: Value = serde_json::from_str(secret["SecretString"].as_str().unwrap()).unwrap();
     document["current"]["kid"].as_str().unwrap().to_owned()
+}
+
+async fn rotate(environment: &watch::Environment) {
+    let env = Env::of(environment.clone());
+    let client = Aws::new(&env).unwrap().secrets_manager();
+    let rotation = Rotation::new(&env, &client, Clock::system()).unwrap();
+    for step in ["createSecret", "setSecret", "testSecret", "finishSecret"] {
+        let event =
+            json!({ "Step": step, "SecretId": "SigningKeySecret", "ClientRequestToken": "a-rotation" });
+        rotation.handle(&serde_json::from_value(event).unwrap()).await.unwrap();
+    }
 }
 
 /// All items of all tables.
@@ -110,10 +125,16 @@ async fn what_the_template_declares_is_there_and_stays() {
     seed::seed(&environment).await.unwrap();
     assert_eq!(all_items(&url, &template).await, seeded, "seeding again changes nothing");
 
-    // A rotation changes the secret; the next start must not undo it.
-    let rotated = json!({ "current": { "kid": "rotated" } }).to_string();
-    let body = json!({ "SecretId": "SigningKeySecret", "SecretString": rotated });
-    call(&url, "secretsmanager", "secretsmanager.PutSecretValue", body).await;
+    // A rotation, by the steps that `auth-rotation` does; the next start must not undo it.
+    rotate(&environment).await;
+    let next = keys.signing_secret()["next"]["kid"].as_str().unwrap().to_owned();
+    assert_eq!(signing_kid(&url).await, next);
+    let body = json!({ "SecretId": "VerificationKeysSecret" });
+    let published = call(&url, "secretsmanager", "secretsmanager.GetSecretValue", body).await;
+    let published: Value = serde_json::from_str(published["SecretString"].as_str().unwrap()).unwrap();
+    let retired = published["keys"].as_array().unwrap().iter().filter(|key| !key["not_after"].is_null());
+    assert_eq!(retired.map(|key| key["kid"].as_str().unwrap()).collect::<Vec<_>>(), [keys.kid()]);
+    assert_eq!(published["keys"].as_array().unwrap().len(), 3);
     drop(emulator);
 
     let emulator = Emulator::start(&guard, &tools, port, &state).await.unwrap();
@@ -121,7 +142,7 @@ async fn what_the_template_declares_is_there_and_stays() {
     let key = json!({ "TableName": "UserTable", "Key": { "pk": { "S": "x" }, "sk": { "S": "y" } } });
     let found = call(&url, "dynamodb", "DynamoDB_20120810.GetItem", key).await;
     assert_eq!(found["Item"]["pk"]["S"], "x", "data survives a restart");
-    assert_eq!(signing_kid(&url).await, "rotated");
+    assert_eq!(signing_kid(&url).await, next);
 
     // Another pair in keys/ is what its owner wants used.
     fs::remove_dir_all(&keys_directory).unwrap();

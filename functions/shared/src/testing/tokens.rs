@@ -25,7 +25,7 @@ pub const AUDIENCE: &str = "http://localhost:8000";
 #[derive(Debug)]
 pub struct Issuer {
     url: String,
-    private: EncodingKey,
+    pub(super) private: EncodingKey,
     private_pem: String,
     public: PublishedKey,
     public_pem: String,

@@ -36,7 +36,7 @@ use crate::db::{DbError, Item, Key, Table};
 const SHARDS: u8 = 8;
 
 /// Revocations per call, so that none comes near the time limit of a call, however many there are.
-const PAGE: i32 = 2000;
+const PAGE: i32 = 10_000;
 
 /// Writes revocations, and reads them.
 #[derive(Debug, Clone)]

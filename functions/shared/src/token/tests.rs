@@ -10,7 +10,6 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
-use http::HeaderValue;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use uuid::Uuid;
@@ -49,28 +48,6 @@ async fn a_good_token_names_its_caller() {
     verifier.verify(&token).await.unwrap();
     clock.advance(SignedDuration::from_secs(1));
     assert_eq!(verifier.verify(&token).await.unwrap_err(), Refused::Expired);
-}
-
-#[tokio::test]
-async fn every_attack_is_refused() {
-    let verifier = issuer().verifier(&Clock::fixed(now()));
-    for (what, header) in issuer().bad_authorizations(Uuid::from_u128(7), now()) {
-        let header = HeaderValue::try_from(header).unwrap();
-        let problem = verifier.authenticate(&header).await.expect_err(what);
-        assert_eq!(problem.status(), http::StatusCode::UNAUTHORIZED, "{what}");
-    }
-}
-
-#[tokio::test]
-async fn any_flipped_bit_of_the_signed_part_or_the_signature_is_refused() {
-    let verifier = issuer().verifier(&Clock::fixed(now()));
-    let token = issuer().token(Uuid::from_u128(7), now());
-    for position in 0..token.len() {
-        let mut bytes = token.clone().into_bytes();
-        bytes[position] ^= 1;
-        let Ok(flipped) = String::from_utf8(bytes) else { continue };
-        verifier.verify(&flipped).await.expect_err(&flipped);
-    }
 }
 
 #[tokio::test]
