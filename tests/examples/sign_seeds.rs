@@ -20,7 +20,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let good = ("good", format!("Bearer {}", issuer.token(Uuid::from_u128(1), now)));
     let header = ("header", serde_json::to_string(&issuer.header())?);
     let bad = issuer.bad_authorizations(Uuid::from_u128(1), now);
-    for (what, authorization) in bad.into_iter().chain([good, header]) {
+    let own = [good, header].map(|(what, text)| (what.to_owned(), text));
+    for (what, authorization) in bad.into_iter().chain(own) {
         let name: String = what.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
         fs::write(seeds.join("token").join(name), authorization)?;
     }

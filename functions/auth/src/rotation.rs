@@ -53,12 +53,15 @@ pub struct Event {
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "camelCase")]
 enum Step {
-    CreateSecret,
-    SetSecret,
-    TestSecret,
-    FinishSecret,
+    #[serde(rename = "createSecret")]
+    Create,
+    #[serde(rename = "setSecret")]
+    Set,
+    #[serde(rename = "testSecret")]
+    Test,
+    #[serde(rename = "finishSecret")]
+    Finish,
 }
 
 /// The rotation function.
@@ -136,10 +139,10 @@ impl Rotation {
         }
         let token = event.client_request_token.as_str();
         let done = match event.step {
-            Step::CreateSecret => self.create(token).await,
-            Step::SetSecret => self.set(token).await,
-            Step::TestSecret => self.test(token).await,
-            Step::FinishSecret => self.finish(token).await,
+            Step::Create => self.create(token).await,
+            Step::Set => self.set(token).await,
+            Step::Test => self.test(token).await,
+            Step::Finish => self.finish(token).await,
         };
         done.map_err(|error| {
             tracing::error!(step = ?event.step, error = %Chain(&error), "the step failed");

@@ -9,6 +9,7 @@ use crate::testing::Issuer;
 use crate::token::Claims;
 
 impl Issuer {
+    #[expect(clippy::too_many_lines, reason = "a list of attacks")]
     pub(super) fn bad_forms(&self, claims: &Claims) -> Cases {
         let claims = Claims { username: "þÿ>>>???".to_owned(), ..claims.clone() };
         let valid = self.sign(&self.header(), &claims);

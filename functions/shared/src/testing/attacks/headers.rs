@@ -7,6 +7,7 @@ use crate::testing::Issuer;
 use crate::token::Claims;
 
 impl Issuer {
+    #[expect(clippy::too_many_lines, reason = "a list of attacks")]
     pub(super) fn bad_headers(&self, claims: &Claims) -> Cases {
         let payload = json!(claims).to_string();
         let good = self.good_header();
