@@ -41,7 +41,7 @@ fn reason(keys: &Value) -> String {
 }
 
 /// `key` with some members replaced; null takes one away.
-fn with(key: &PublishedKey, changes: Value) -> Value {
+fn with(key: &PublishedKey, changes: &Value) -> Value {
     let mut key = json!(key);
     for (name, value) in changes.as_object().unwrap() {
         key[name] = value.clone();
@@ -54,7 +54,7 @@ fn with(key: &PublishedKey, changes: Value) -> Value {
 fn keys_of_all_algorithms_are_taken() {
     for algorithm in [Algorithm::Rs256, Algorithm::Ps256, Algorithm::Es256] {
         let issuer = Issuer::generate_for(algorithm);
-        let key = with(issuer.public(), json!({"key_ops": ["verify"], "x5t": "of another user"}));
+        let key = with(issuer.public(), &json!({"key_ops": ["verify"], "x5t": "of another user"}));
         let document = json!({"issuer": "i", "audience": "a", "keys": [key], "more": 1});
         let set = KeySet::parse(&document.to_string()).unwrap();
         assert_eq!(set.published(&issuer.public().kid).unwrap().key, issuer.public().key);
@@ -136,18 +136,18 @@ fn keys_for_anything_else_than_verifying_our_tokens_are_refused() {
         (json!({"not_after": "soon"}), "not all there"),
         (json!({"n": "a+/="}), "base64url"),
     ] {
-        let reason = reason(&json!([with(&good, changes.clone())]));
+        let reason = reason(&json!([with(&good, &changes)]));
         assert!(reason.contains("key number 1") && reason.contains(expected), "{changes}: {reason}");
     }
     let point = Issuer::generate_for(Algorithm::Es256);
-    assert!(reason(&json!([with(point.public(), json!({"alg": "RS256"}))])).contains("not one of kty"));
+    assert!(reason(&json!([with(point.public(), &json!({"alg": "RS256"}))])).contains("not one of kty"));
 }
 
 #[test]
 fn a_private_key_is_never_taken_for_a_public_one_and_never_shown() {
     for member in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
         let good = rsa(256, &[1, 0, 1]);
-        let mut private = with(&good, json!({}));
+        let mut private = with(&good, &json!({}));
         private[member] = json!("c2VjcmV0");
         let reason = reason(&json!([good, private]));
         assert!(reason.contains("key number 2: it holds private members"), "{reason}");
