@@ -18,7 +18,7 @@ use crate::model::recovery_code::{RECOVERY_CODES, RecoveryCode};
 use crate::model::{Account, EnabledFactor, Factor, Password};
 use crate::outbox::{self, FactorChange};
 use crate::security::Event;
-use crate::throttle::Permit;
+use crate::throttle::{Kind, Permit, Subject};
 
 /// How often a change is tried whose account changes under it.
 const ATTEMPTS: u32 = 5;
@@ -45,11 +45,13 @@ impl Owner {
         let account = app.accounts.account(&self.username).await?;
         let account = account.filter(|account| account.user_id == self.caller.user_id);
         let account = account.ok_or_else(|| Problem::unauthorized(Some("invalid_token")))?;
-        if app.passwords.verify(password, account.password_hash.clone()).await? {
-            Ok(account)
-        } else {
-            Err(self.refused("wrong_password"))
+        if !app.passwords.verify(password, account.password_hash.clone()).await? {
+            return Err(self.refused("wrong_password"));
         }
+        if matches!(account.factor, Some(Factor::Enabled(_))) {
+            app.throttle.take(Kind::SecondFactor, Subject::Name(self.username.as_str())).await?;
+        }
+        Ok(account)
     }
 
     /// The same answer, whatever was wrong; `reason` is for the log.

@@ -10,10 +10,10 @@
 //! one bucket counts, which nobody elsewhere can take from: an attack, from however many addresses, does not lock the owner
 //! out. Names count as they were typed, known or not: a 429 says nothing about who exists (ASVS 5.0 §6.1.1, §6.3.1).
 //!
-//! Wrong guesses at one account, in any 24 hours: 20 + 240 from all unknown addresses together, and 10 + 144 from each known
+//! Wrong guesses at one account, in any 24 hours: 20 + 2880 from all unknown addresses together, and 10 + 2880 from each known
 //! one. NIST SP 800-63B-4 §3.2.2 counts otherwise, at most 100 failures in a row and then the end; here there is no end,
 //! because anyone could bring it about for anyone. A password that [`crate::passwords`] accepts takes more than 10^8
-//! guesses, a thousand years at this rate.
+//! guesses, ninety years at this rate; those of a second factor have a slower bucket of their own.
 
 use std::net::IpAddr;
 
@@ -44,6 +44,8 @@ pub(crate) enum Kind {
     Name,
     /// Logins from an address, to all names.
     Address,
+    /// Codes of a second factor, by whoever knows the password.
+    SecondFactor,
     /// Registrations from an address.
     Registration,
     /// Requests for a password reset, by the name or the e-mail address: each may send a mail.
@@ -108,6 +110,7 @@ impl Kind {
             Self::NameAndAddress => "login_name_and_address",
             Self::Name => "login_name",
             Self::Address => "login_address",
+            Self::SecondFactor => "second_factor",
             Self::Registration => "registration",
             Self::PasswordForgot => "password_forgot",
             Self::PasswordForgotFrom => "password_forgot_address",
@@ -120,11 +123,13 @@ impl Kind {
     pub(crate) fn rate(self) -> Rate {
         let rate = |burst, seconds| Rate { burst, every: SignedDuration::from_secs(seconds) };
         match self {
-            Self::KnownLogin => rate(10, 600),
-            Self::NameAndAddress => rate(10, 720),
-            Self::Name => rate(20, 360),
+            Self::KnownLogin => rate(10, 30),
+            Self::NameAndAddress => rate(10, 60),
+            Self::Name => rate(20, 30),
+            // A code is one of a million, and three are good at a time.
+            Self::SecondFactor => rate(10, 600),
             // A company behind one address mistypes a lot; somebody who tries one password on many names, more.
-            Self::Address => rate(300, 12),
+            Self::Address => rate(600, 6),
             Self::Registration => rate(200, 15),
             Self::PasswordForgot | Self::VerificationMail => rate(3, 1800),
             Self::PasswordForgotFrom => rate(50, 60),
@@ -369,13 +374,13 @@ mod tests {
         let test = test().await;
         assert_eq!(test.guesses("alice", HOME).await, 10);
         let wait = test.guess("alice", HOME).await.unwrap_err();
-        assert_eq!(wait, 720);
+        assert_eq!(wait, 60);
         test.wait(wait - 1);
         assert_eq!(test.guess("alice", HOME).await, Err(1), "a second early is early");
         test.wait(1);
         test.guess("alice", HOME).await.expect("Retry-After is when it goes on");
         test.guess("alice", HOME).await.unwrap_err();
-        test.wait(10 * 720);
+        test.wait(10 * 60);
         assert_eq!(test.guesses("ALICE", HOME).await, 10, "in any case");
         assert_eq!(test.guesses("bob", HOME).await, 10, "each name for itself");
     }
@@ -395,7 +400,7 @@ mod tests {
             // Up to half a token's time, seldom a long rest.
             let most = if random >> 60 == 0 { 20 } else { 1 };
             let pause =
-                SignedDuration::from_micros(i64::try_from(random >> 32).unwrap() % (360_000_000 * most));
+                SignedDuration::from_micros(i64::try_from(random >> 32).unwrap() % (30_000_000 * most));
             test.clock.advance(pause);
             level = full.min(level + pause.as_micros());
             let now = test.clock.now();
@@ -426,9 +431,9 @@ mod tests {
             attempts.join_all().await.into_iter().filter(|through| *through).count()
         };
         assert_eq!(at_once().await, 10, "from a bucket that was never used");
-        test.wait(3 * 720);
+        test.wait(3 * 60);
         assert_eq!(at_once().await, 3, "from one that is not full");
-        test.wait(10 * 720);
+        test.wait(10 * 60);
         assert_eq!(at_once().await, 10, "from one that is full again");
     }
 
@@ -462,7 +467,7 @@ mod tests {
             .right("alice", "203.0.113.9")
             .await
             .expect_err("nor is an address known to be hers elsewhere");
-        assert_eq!(wait, 360);
+        assert_eq!(wait, 30);
         test.wait(wait);
         test.right("alice", "203.0.113.9").await.expect("as fast as the name's bucket fills");
         test.right("alice", "203.0.113.9").await.expect("and then it is known");
@@ -474,18 +479,21 @@ mod tests {
             let Rate { burst, every } = kind.rate();
             i64::from(burst) + 24 * 60 * 60 / every.as_secs()
         };
-        assert_eq!((in_a_day(Kind::Name), in_a_day(Kind::KnownLogin)), (20 + 240, 10 + 144));
+        assert_eq!((in_a_day(Kind::Name), in_a_day(Kind::KnownLogin)), (20 + 2880, 10 + 2880));
 
         let test = test().await;
         test.right("alice", HOME).await.unwrap();
         let (mut unknown, mut known) = (0, 0);
-        for n in 0..60 {
-            unknown += i32::from(test.guess("alice", &elsewhere(n)).await.is_ok());
+        for minute in 0..30 {
+            // Three addresses are enough to empty the name's bucket.
+            for n in 0..3 {
+                unknown += test.guesses("alice", &elsewhere(3 * minute + n)).await;
+            }
             // Somebody behind the same router.
-            known += i32::from(test.guess("alice", HOME).await.is_ok());
-            test.wait(120);
+            known += test.guesses("alice", HOME).await;
+            test.wait(60);
         }
-        assert_eq!((unknown, known), (20 + 19, 10 + 11), "in two hours, less the last two minutes");
+        assert_eq!((unknown, known), (20 + 58, 10 + 58), "in half an hour, less the last minute");
     }
 
     #[tokio::test]

@@ -19,6 +19,7 @@ use crate::model::totp::Code;
 use crate::model::{Account, Password, PasswordHash};
 use crate::security::Event;
 use crate::sessions::{self, StartError};
+use crate::throttle::{Kind, Subject};
 use crate::tokens::Tokens;
 use crate::unverified;
 use second_factor::Verified;
@@ -75,7 +76,7 @@ pub(crate) async fn post(
     };
     let (permit, found) =
         tokio::join!(app.throttle.login(&login.username, address), find(&app, &login.username));
-    let (mut permit, mut found) = (Some(permit?), Some(found?));
+    let (mut permit, mut found, mut counted) = (Some(permit?), Some(found?), false);
     for _ in 0..ATTEMPTS {
         let found = match found.take() {
             Some(found) => found,
@@ -87,6 +88,10 @@ pub(crate) async fn post(
         };
         let opened = unverified::refuse(&app, &login.username, address, opened).await?;
         let Some(account) = opened else { return Err(invalid_credentials()) };
+        if second_factor::is_tried(&account, proof.as_ref()) && !counted {
+            app.throttle.take(Kind::SecondFactor, Subject::Name(&login.username)).await?;
+            counted = true;
+        }
         let Verified { mut after, writes, recovered } =
             second_factor::verify(&app, &account, proof.as_ref(), address)?;
         let rehashed = rehash(&app, &mut after, login.password.as_ref()).await;

@@ -23,10 +23,15 @@ pub(super) struct Verified {
     pub(super) recovered: bool,
 }
 
+/// Whether a code of a second factor that is in force is tried.
+pub(super) fn is_tried(account: &Account, proof: Option<&Proof>) -> bool {
+    proof.is_some() && matches!(account.factor, Some(Factor::Enabled(_)))
+}
+
 /// What a login uses up whose password was right; nothing, and whatever the proof, where no second factor is in force.
 ///
 /// Only whoever knows the password learns here that there is a second factor. Whether it was the password or the code that
-/// was wrong, a login with both does not tell.
+/// was wrong, the answer to a login with both does not tell.
 pub(super) fn verify(
     app: &App,
     account: &Account,
@@ -71,9 +76,10 @@ fn required() -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use http::Method;
     use jiff::SignedDuration;
     use serde_json::{Value, json};
-    use shared::testing::Answer;
+    use shared::testing::{Answer, call};
 
     use super::*;
     use crate::testing::authenticator::{Member, STEP};
@@ -162,6 +168,7 @@ mod tests {
         let (app, member) = alice().await;
         for code in &member.recovery_codes {
             let _opens = login(&app, "recovery_code", code).await.expect(StatusCode::OK);
+            app.clock.advance(SignedDuration::from_mins(10));
         }
         let last = login(&app, "recovery_code", &member.recovery_codes[9]).await;
         let _none = last.expect(StatusCode::UNAUTHORIZED);
@@ -195,7 +202,8 @@ mod tests {
         }
     }
 
-    /// The answer, and the work, which is what a clock sees.
+    /// The answer, and the work, which is what a clock sees. A code that is tried is counted, which is one call more; who gets
+    /// so far knows the password, and could as well have left the code out.
     #[tokio::test]
     async fn a_wrong_code_is_answered_like_a_wrong_password_and_nobody_else_learns_of_the_factor() {
         let (app, member) = alice().await;
@@ -217,10 +225,31 @@ mod tests {
             app.database.take_calls();
             let answer = app.post("/login", &body(&member)).await.expect(StatusCode::UNAUTHORIZED);
             let work = app.passwords.computed.lock().unwrap().clone();
-            seen.push((answer.json.to_string(), work, app.database.take_calls()));
+            let mut calls = app.database.take_calls();
+            if seen.len() < 2 {
+                assert!(calls.pop().is_some_and(|call| call.starts_with("UpdateItem")));
+            }
+            seen.push((answer.json.to_string(), work, calls));
         }
         assert!(seen[0].0.contains("urn:problem-type:invalid-credentials"), "{:?}", seen[0]);
         assert!(seen.iter().all(|other| *other == seen[0]), "{seen:#?}");
+    }
+
+    #[tokio::test]
+    async fn codes_are_counted_however_many_addresses_they_come_from() {
+        let (app, member) = alice().await;
+        let guess = async |n: u8| {
+            let body = json!({"username": "alice", "password": PASSWORD, "otp": member.app.wrong_code()});
+            let call = call(Method::POST, "/login").from(&format!("198.18.0.{n}"));
+            call.json(&body).send(&app.router).await
+        };
+        for n in 0..10 {
+            let _wrong = guess(n).await.expect(StatusCode::UNAUTHORIZED);
+        }
+        let answer = guess(10).await.expect(StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(answer.headers["retry-after"], "600");
+        app.clock.advance(SignedDuration::from_mins(10));
+        let _right = login(&app, "otp", &member.app.code()).await.expect(StatusCode::OK);
     }
 
     #[tokio::test]
