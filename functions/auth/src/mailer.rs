@@ -13,13 +13,14 @@
 //! it into the dead-letter queue.
 
 use aws_lambda_events::event::dynamodb::EventRecord;
+use http::StatusCode;
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::config::{ConfigError, Env};
 use shared::db::{DbError, Table};
 use shared::id::Generator;
 use shared::mail::{Mail, Mailer, Ses};
-use shared::problem::Chain;
+use shared::problem::{Chain, Problem};
 use shared::run::Failure;
 use shared::sending::SendError;
 use shared::token::{RevocationLog, issuer};
@@ -28,9 +29,11 @@ use user::store::UserStore;
 use uuid::Uuid;
 
 use crate::mails;
+use crate::model::PasswordHash;
 use crate::model::one_time::{OneTime, OneTimeToken, Purpose, fingerprint};
 use crate::outbox::{Event, Unreadable, Whose, from_record};
 use crate::store::AuthStore;
+use crate::throttle::{Kind, Subject, Throttle};
 
 /// The worker.
 #[derive(Debug, Clone)]
@@ -58,6 +61,9 @@ pub enum Error {
     /// A table.
     #[error(transparent)]
     Db(#[from] DbError),
+    /// The bucket of the recipient cannot be taken from.
+    #[error("mails to the recipient cannot be counted")]
+    Throttle(#[from] Problem),
     /// The mail was not sent, or nobody knows.
     #[error(transparent)]
     Send(#[from] SendError),
@@ -94,7 +100,8 @@ impl<M: Mailer> Worker<M> {
         };
         match self.mailer.send(to.as_str(), &mail).await {
             Ok(message_id) => tracing::info!(event_id = %id, message_id, "sent"),
-            Err(SendError::Rejected(reason)) => {
+            // This is how SES says, too, that the sender is not verified: nothing to be passed over in silence.
+            Err(SendError::Rejected(reason)) if reason != "MessageRejected" => {
                 tracing::error!(event_id = %id, reason, "rejected; will not be sent");
             }
             Err(error) => return Err(error.into()),
@@ -106,7 +113,7 @@ impl<M: Mailer> Worker<M> {
         Ok(())
     }
 
-    async fn compose(&self, event: &Event) -> Result<Option<(Email, Mail)>, DbError> {
+    async fn compose(&self, event: &Event) -> Result<Option<(Email, Mail)>, Error> {
         match event {
             Event::EmailVerificationRequested { user_id } => self.email_verification(*user_id).await,
             Event::PasswordForgotten { whose } => self.password_reset(whose).await,
@@ -124,16 +131,28 @@ impl<M: Mailer> Worker<M> {
         }
     }
 
-    async fn email_verification(&self, user_id: Uuid) -> Result<Option<(Email, Mail)>, DbError> {
+    async fn email_verification(&self, user_id: Uuid) -> Result<Option<(Email, Mail)>, Error> {
         let profile = self.users.profile(user_id).await?.filter(|profile| !profile.email_verified);
         let Some(profile) = profile else { return Ok(None) };
-        let token = self.token(Purpose::EmailVerification, &profile, None).await?;
+        let account = self.accounts.account(&profile.username).await?;
+        let hash =
+            account.filter(|account| account.user_id == user_id).and_then(|account| account.password_hash);
+        let Some(hash) = hash else { return Ok(None) };
+        // Anyone may register with anyone's address.
+        let throttle = Throttle::new(self.accounts.clone(), self.clock.clone());
+        let to = Subject::Name(profile.email.as_str());
+        match throttle.take(Kind::VerificationMailTo, to).await {
+            Ok(()) => {}
+            Err(problem) if problem.status() == StatusCode::TOO_MANY_REQUESTS => return Ok(None),
+            Err(problem) => return Err(problem.into()),
+        }
+        let token = self.token(Purpose::EmailVerification, &profile, &hash).await?;
         let mail = mails::email_verification(&profile, &token, &self.api);
         Ok(Some((profile.email, mail)))
     }
 
     /// To a verified address only: any other may be somebody else's.
-    async fn password_reset(&self, whose: &Whose) -> Result<Option<(Email, Mail)>, DbError> {
+    async fn password_reset(&self, whose: &Whose) -> Result<Option<(Email, Mail)>, Error> {
         let (user_id, named) = match whose {
             Whose::Username(username) => match self.accounts.account(username).await? {
                 Some(account) => (account.user_id, None),
@@ -152,7 +171,7 @@ impl<M: Mailer> Worker<M> {
         let hash =
             account.filter(|account| account.user_id == user_id).and_then(|account| account.password_hash);
         let Some(hash) = hash else { return Ok(None) };
-        let token = self.token(Purpose::PasswordReset, &profile, Some(fingerprint(&hash))).await?;
+        let token = self.token(Purpose::PasswordReset, &profile, &hash).await?;
         let mail = mails::password_reset(&profile, &token, &self.api);
         Ok(Some((profile.email, mail)))
     }
@@ -161,24 +180,24 @@ impl<M: Mailer> Worker<M> {
         &self,
         user_id: Uuid,
         mail: impl FnOnce(&Profile) -> Mail,
-    ) -> Result<Option<(Email, Mail)>, DbError> {
+    ) -> Result<Option<(Email, Mail)>, Error> {
         let profile = self.users.profile(user_id).await?;
         Ok(profile.and_then(|profile| Some((profile.proven_email()?.clone(), mail(&profile)))))
     }
 
-    /// A new token, good for the address that the profile has now.
+    /// A new token, good for the address that the profile has now, and while the password is the one of `hash`.
     async fn token(
         &self,
         purpose: Purpose,
         profile: &Profile,
-        password: Option<String>,
+        hash: &PasswordHash,
     ) -> Result<OneTimeToken, DbError> {
         let token = OneTimeToken::new(self.ids.bytes());
         let one_time = OneTime {
             user_id: profile.user_id,
             username: profile.username.clone(),
             email: profile.email.clone(),
-            password,
+            password: Some(fingerprint(hash)),
             expires_at: (self.clock.now() + purpose.lifetime()).as_second(),
         };
         self.accounts.put_one_time(purpose, &token, &one_time).await?;

@@ -78,6 +78,12 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl Account {
+    /// Sets a password that the user chose, and forgets an enrolment under way: it may be of whoever knew the old one.
+    pub(crate) fn choose_password(&mut self, hash: PasswordHash) {
+        self.password_hash = Some(hash);
+        self.factor = self.factor.take().filter(|factor| matches!(factor, Factor::Enabled(_)));
+    }
+
     /// Whether the demo login, which asks for no password, may open the account: never an admin's.
     pub fn opens_without_password(&self) -> bool {
         self.demo && !self.roles.iter().any(|role| role == ADMIN)

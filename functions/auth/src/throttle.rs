@@ -56,6 +56,8 @@ pub(crate) enum Kind {
     OneTimeToken,
     /// Mails that a user asks for to verify an address, by the user's id.
     VerificationMail,
+    /// The same mails, by the address that they go to.
+    VerificationMailTo,
 }
 
 /// How fast a bucket fills, and how much it holds.
@@ -116,6 +118,7 @@ impl Kind {
             Self::PasswordForgotFrom => "password_forgot_address",
             Self::OneTimeToken => "one_time_token",
             Self::VerificationMail => "verification_mail",
+            Self::VerificationMailTo => "verification_mail_to",
         }
     }
 
@@ -132,6 +135,7 @@ impl Kind {
             Self::Address => rate(600, 6),
             Self::Registration => rate(200, 15),
             Self::PasswordForgot | Self::VerificationMail => rate(3, 1800),
+            Self::VerificationMailTo => rate(10, 1800),
             Self::PasswordForgotFrom => rate(50, 60),
             // Such a token cannot be guessed; this limits the work.
             Self::OneTimeToken => rate(100, 10),
@@ -212,6 +216,11 @@ impl Throttle {
         };
         Event::Throttled.entry().from(address).because(kind.name()).log();
         Err(too_many(kind.rate().wait(take.full_at, now)))
+    }
+
+    /// Gives back a token that [`take`](Self::take) took.
+    pub(crate) async fn give_back(&self, kind: Kind, subject: Subject<'_>) {
+        logged(self.store.give_back(&Bucket::new(kind, subject)).await);
     }
 
     /// One attempt at the password of `name`, which may be any text. [`Permit::give_back`] where it was right.

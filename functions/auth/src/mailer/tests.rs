@@ -116,17 +116,28 @@ async fn a_mail_that_may_be_lost_is_sent_again_and_one_that_ses_rejects_is_not()
     forgot(&app, json!({"username": "alice"})).await;
     mailbox.worker.mailer.failures.lock().unwrap().push_back(SendError::Unknown("no answer in time"));
     assert!(deliver(&app, &mailbox).await.is_some());
-    mailbox
-        .worker
-        .mailer
-        .failures
-        .lock()
-        .unwrap()
-        .push_back(SendError::Rejected("MessageRejected".to_owned()));
+    let rejected = |code: &str| {
+        let error = SendError::Rejected(code.to_owned());
+        mailbox.worker.mailer.failures.lock().unwrap().push_back(error);
+    };
+    rejected("MessageRejected");
+    assert!(deliver(&app, &mailbox).await.is_some(), "the sender may be at fault, and an alarm should tell");
+    rejected("BadRequestException");
     for _ in 0..2 {
         assert_eq!(deliver(&app, &mailbox).await, None);
         assert_eq!(mailbox.sent(), [], "rejected once and for all, and nobody waits for it");
     }
+}
+
+#[tokio::test]
+async fn nobody_is_flooded_by_registrations_in_the_name_of_others() {
+    let app = App::new().await;
+    for n in 0..12 {
+        app.register(&format!("user-{n}")).await;
+    }
+    let mailbox = Mailbox::of(&app);
+    assert_eq!(deliver(&app, &mailbox).await, None);
+    assert_eq!(mailbox.sent().len(), 10);
 }
 
 #[tokio::test]

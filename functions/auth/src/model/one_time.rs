@@ -31,7 +31,7 @@ pub(crate) struct OneTime {
     pub(crate) username: Username,
     /// Where it was sent. It is void when that is not the user's address any more.
     pub(crate) email: Email,
-    /// What the account's password was when it was made ([`fingerprint`]); another password voids a reset.
+    /// What the account's password was when it was made ([`fingerprint`]); another password voids the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) password: Option<String>,
     /// When it ends, seconds since the epoch; the TTL too.

@@ -20,6 +20,11 @@ pub(crate) async fn post(State(app): State<App>, caller: Caller) -> Result<Statu
         let now = app.clock.now();
         let event = outbox::Event::EmailVerificationRequested { user_id };
         app.accounts.put_event(&event, app.ids.uuid(now), now).await?;
+        // Before the new address counts, whoever reads the one of before may still do something about it.
+        if let Some(former) = profile.former_email {
+            let changed = outbox::Event::EmailChanged { user_id, former };
+            app.accounts.put_event(&changed, app.ids.uuid(now), now).await?;
+        }
         Event::EmailVerificationRequested.of(user_id).log();
     }
     Ok(StatusCode::ACCEPTED)

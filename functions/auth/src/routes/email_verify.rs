@@ -9,7 +9,7 @@ use shared::problem::Problem;
 
 use super::password_reset::{invalid_token, redeem};
 use crate::State as App;
-use crate::model::one_time::Purpose;
+use crate::model::one_time::{Purpose, fingerprint};
 use crate::outbox;
 use crate::security::Event;
 use crate::throttle::{Kind, Subject};
@@ -40,7 +40,13 @@ pub(crate) async fn post(
     app.throttle.take(Kind::OneTimeToken, Subject::Address(address)).await?;
     let (token, one_time) = redeem(&app, Purpose::EmailVerification, &verification.token).await?;
     let user_id = one_time.user_id;
-    let profile = app.users.profile(user_id).await?.ok_or_else(invalid_token)?;
+    let (profile, account) =
+        tokio::join!(app.users.profile(user_id), app.accounts.account(&one_time.username));
+    let (profile, account) = (profile?.ok_or_else(invalid_token)?, account?.ok_or_else(invalid_token)?);
+    // Whoever changes the password throws out who asked for the mail before.
+    if account.user_id != user_id || account.password_hash.as_ref().map(fingerprint) != one_time.password {
+        return Err(invalid_token());
+    }
 
     let now = app.clock.now();
     let verify = app.users.verify_writes(user_id, &one_time.email, now)?;
@@ -49,7 +55,7 @@ pub(crate) async fn post(
     let others = [
         transaction.add(app.accounts.use_write(Purpose::EmailVerification, &token)?),
         transaction.add(verify.profile),
-        transaction.add(app.accounts.activate_write(&one_time.username, user_id)?),
+        transaction.add(app.accounts.activate_write(&account)?),
     ];
     if let Some(former) = profile.former_email
         && former.folded() != one_time.email.folded()
@@ -81,8 +87,8 @@ mod tests {
 
     use super::*;
     use crate::model::one_time::OneTimeToken;
-    use crate::testing::App;
     use crate::testing::mailbox::Mailbox;
+    use crate::testing::{App, PASSWORD};
 
     /// What [`App::register`] gives everybody.
     const ADDRESS: &str = "someone@example.com";
@@ -160,6 +166,19 @@ mod tests {
             assert_eq!(app.users.verified_owner(address).await.unwrap(), None);
         }
         assert!(!app.accounts.account(&after.username).await.unwrap().unwrap().activated);
+    }
+
+    #[tokio::test]
+    async fn a_token_is_void_once_the_password_is_another() {
+        let app = App::new().await;
+        let token = registered(&app, "alice").await;
+        let here = app.log_in("alice").await;
+        let body = json!({"current_password": PASSWORD, "new_password": "another correct horse"});
+        let changed = app.post_as(&here.access, "/password/change", &body).await;
+        let _changed = changed.expect(StatusCode::NO_CONTENT);
+        let answer = verify(&app, &token).await.expect(StatusCode::BAD_REQUEST);
+        assert_eq!(answer.json["type"], "urn:problem-type:invalid-token");
+        assert!(!profile(&app, "alice").await.email_verified);
     }
 
     #[tokio::test]

@@ -107,6 +107,9 @@ pub(crate) async fn post(
                 if rehashed {
                     Event::PasswordRehashed.of(account.user_id).log();
                 }
+                if counted {
+                    app.throttle.give_back(Kind::SecondFactor, Subject::Name(&login.username)).await;
+                }
                 if recovered {
                     Event::RecoveryCodeUsed.of(account.user_id).from(address.0).log();
                 }

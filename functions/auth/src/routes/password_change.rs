@@ -80,7 +80,7 @@ pub(crate) async fn post(
             Some(caller.session_id),
             |account| {
                 let unchanged = account.password_hash.as_ref() == Some(&verified);
-                account.password_hash = Some(hash.clone());
+                account.choose_password(hash.clone());
                 if unchanged { Ok(vec![told.clone()]) } else { Err(()) }
             },
             "password_changed",

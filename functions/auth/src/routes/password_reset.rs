@@ -70,7 +70,7 @@ pub(crate) async fn post(
                     .password_hash
                     .as_ref()
                     .is_some_and(|hash| one_time.password.as_ref() == Some(&fingerprint(hash)));
-            account.password_hash = Some(hash.clone());
+            account.choose_password(hash.clone());
             if unchanged { Ok(writes.to_vec()) } else { Err(()) }
         },
         "password_reset",

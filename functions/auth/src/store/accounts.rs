@@ -102,14 +102,16 @@ impl AuthStore {
     }
 
     /// Notes that an address of the account was verified, in the transaction that does it; fails where the account is
-    /// gone, or another user's.
-    pub fn activate_write(&self, username: &Username, user_id: Uuid) -> Result<TransactWriteItem, DbError> {
-        self.table.update_write(&key(username), |update| {
+    /// gone, or another user's, or has another password than the one of `account`.
+    pub fn activate_write(&self, account: &Account) -> Result<TransactWriteItem, DbError> {
+        let hash = account.password_hash.as_ref().map_or_else(String::new, |hash| hash.0.clone());
+        self.table.update_write(&key(&account.username), |update| {
             update
                 .update_expression("SET activated = :yes")
-                .condition_expression("user_id = :user_id")
+                .condition_expression("user_id = :user_id AND password_hash = :hash")
+                .expression_attribute_values(":hash", AttributeValue::S(hash))
                 .expression_attribute_values(":yes", AttributeValue::Bool(true))
-                .expression_attribute_values(":user_id", AttributeValue::S(user_id.to_string()))
+                .expression_attribute_values(":user_id", AttributeValue::S(account.user_id.to_string()))
         })
     }
 

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::AuthStore;
 use crate::outbox::{Event, Recorded};
 
-/// How long an event is kept: the stream forgets it after a day, the rest is for whoever looks into a dead letter.
-const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How long an event is kept: the stream forgets it after a day, and what was typed as a user name is in some.
+const KEPT: SignedDuration = SignedDuration::from_hours(2 * 24);
 
 #[derive(Serialize)]
 struct Item {

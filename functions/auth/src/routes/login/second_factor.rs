@@ -23,9 +23,9 @@ pub(super) struct Verified {
     pub(super) recovered: bool,
 }
 
-/// Whether a code of a second factor that is in force is tried.
+/// Whether a code of a second factor that is in force is tried. Recovery codes, which nobody can guess, do not count.
 pub(super) fn is_tried(account: &Account, proof: Option<&Proof>) -> bool {
-    proof.is_some() && matches!(account.factor, Some(Factor::Enabled(_)))
+    matches!((proof, &account.factor), (Some(Proof::Code(_)), Some(Factor::Enabled(_))))
 }
 
 /// What a login uses up whose password was right; nothing, and whatever the proof, where no second factor is in force.
@@ -168,7 +168,6 @@ mod tests {
         let (app, member) = alice().await;
         for code in &member.recovery_codes {
             let _opens = login(&app, "recovery_code", code).await.expect(StatusCode::OK);
-            app.clock.advance(SignedDuration::from_mins(10));
         }
         let last = login(&app, "recovery_code", &member.recovery_codes[9]).await;
         let _none = last.expect(StatusCode::UNAUTHORIZED);
@@ -226,7 +225,7 @@ mod tests {
             let answer = app.post("/login", &body(&member)).await.expect(StatusCode::UNAUTHORIZED);
             let work = app.passwords.computed.lock().unwrap().clone();
             let mut calls = app.database.take_calls();
-            if seen.len() < 2 {
+            if seen.is_empty() {
                 assert!(calls.pop().is_some_and(|call| call.starts_with("UpdateItem")));
             }
             seen.push((answer.json.to_string(), work, calls));

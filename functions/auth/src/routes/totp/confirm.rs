@@ -31,6 +31,10 @@ pub(crate) async fn post(
     Json(body): Json<Body>,
 ) -> Result<Json<RecoveryCodes>, Problem> {
     let owner = Owner::new(&app, caller, address).await?;
+    // The copy of the revocations may be a moment old, and this ends the owner's other sessions.
+    if app.accounts.session(owner.caller.user_id, owner.caller.session_id).await?.is_none() {
+        return Err(Problem::unauthorized(Some("invalid_token")));
+    }
     let codes = recovery_codes(&app);
     let now = app.clock.now();
     sessions::end_all(
@@ -113,6 +117,25 @@ mod tests {
         }
         let sessions = call(Method::GET, "/sessions").token(&member.token).send(&app.router).await;
         assert!(!sessions.json.to_string().contains(&member.app.secret()));
+    }
+
+    /// Whoever enrolled may have been thrown out by the change.
+    #[tokio::test]
+    async fn an_enrolment_ends_with_the_password_and_with_the_session() {
+        let app = App::new().await;
+        app.register("alice").await;
+        let [thief, owner] = [app.token("alice").await, app.token("alice").await];
+        let authenticator = app.enrol(&thief).await;
+        let body = json!({"code": authenticator.code()});
+        let id = app.verifier.verify(&thief).await.unwrap().sid;
+        let _ended = app.send(Method::DELETE, &format!("/sessions/{id}"), &owner).await;
+        let _no_session = app.post_as(&thief, "/totp/confirm", &body).await.expect(StatusCode::UNAUTHORIZED);
+
+        let change = json!({"current_password": PASSWORD, "new_password": "another correct horse"});
+        let changed = app.post_as(&owner, "/password/change", &change).await;
+        let _changed = changed.expect(StatusCode::NO_CONTENT);
+        let answer = app.post_as(&owner, "/totp/confirm", &body).await.expect(StatusCode::CONFLICT);
+        assert_eq!(answer.json["type"], "urn:problem-type:factor-not-enrolled");
     }
 
     #[tokio::test]
