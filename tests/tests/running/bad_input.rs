@@ -5,7 +5,7 @@ use http::header::CONTENT_TYPE;
 use serde_json::json;
 
 use crate::bad_tokens::{path, routes};
-use crate::client::{Client, admin_token};
+use crate::client::{Client, admin_token, in_parallel};
 
 fn takes_a_body(method: &Method) -> bool {
     [Method::POST, Method::PUT, Method::PATCH].contains(method)
@@ -38,13 +38,15 @@ async fn bad_bodies_are_refused_everywhere() {
     let mut routes = routes();
     routes.retain(|(_, route)| takes_a_body(&route.method) && !WITHOUT_A_BODY.contains(&route.path.as_str()));
     for (service, route) in routes {
-        for (what, content_type, body) in bodies {
+        in_parallel(bodies.iter().map(|(what, content_type, body)| {
             let what = format!("{what}: {} {}", route.method, route.path);
             let request = client.request(route.method.clone(), service, &path(&route)).bearer_auth(&token);
-            let answer = client.send(request.header(CONTENT_TYPE, content_type).body(body.to_vec())).await;
-            answer.assert_problem(&what);
-            count += 1;
-        }
+            let request = request.header(CONTENT_TYPE, *content_type).body(body.to_vec());
+            let client = client.clone();
+            async move { client.send(request).await.assert_problem(&what) }
+        }))
+        .await;
+        count += bodies.len();
         let what = format!("nothing: {} {}", route.method, route.path);
         let request = client.request(route.method.clone(), service, &path(&route)).bearer_auth(&token);
         client.send(request).await.assert_problem(&what);

@@ -8,7 +8,7 @@ use shared::clock::Clock;
 use shared::routes::{Access, Route};
 use uuid::Uuid;
 
-use crate::client::{Client, issuer};
+use crate::client::{Client, in_parallel, issuer};
 use crate::system;
 
 /// Each service and what its crate declares.
@@ -35,14 +35,18 @@ async fn no_bad_token_opens_any_protected_route() {
     routes.retain(|(_, route)| route.access != Access::Public);
     assert!(routes.len() > 20, "the protected routes are listed");
     for (service, route) in routes {
-        for (what, authorization) in &bad {
+        in_parallel(bad.iter().map(|(what, authorization)| {
             let what = format!("{what}: {} {}", route.method, route.path);
             let request = client.request(route.method.clone(), service, &path(&route));
-            let answer = client.send(request.header(AUTHORIZATION, authorization)).await;
-            assert_eq!(answer.status, 401, "{what}: {}", answer.json);
-            answer.assert_problem(&what);
-            assert_eq!(answer.headers[WWW_AUTHENTICATE], "Bearer error=\"invalid_token\"", "{what}");
-        }
+            let (client, request) = (client.clone(), request.header(AUTHORIZATION, authorization));
+            async move {
+                let answer = client.send(request).await;
+                assert_eq!(answer.status, 401, "{what}: {}", answer.json);
+                answer.assert_problem(&what);
+                assert_eq!(answer.headers[WWW_AUTHENTICATE], "Bearer error=\"invalid_token\"", "{what}");
+            }
+        }))
+        .await;
         let answer = client.send(client.request(route.method.clone(), service, &path(&route))).await;
         if route.access == Access::Optional {
             assert_ne!(answer.status, 401, "{} {}", route.method, route.path);

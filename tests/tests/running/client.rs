@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::id::Generator;
 use shared::testing::Issuer;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -182,6 +183,21 @@ impl Client {
             assert!(Instant::now() < deadline, "{what} did not come true in {PATIENCE:?}");
             sleep(Duration::from_millis(100)).await;
         }
+    }
+}
+
+/// Makes many calls, a bounded number of them at once; fails when one does.
+pub(crate) async fn in_parallel(calls: impl IntoIterator<Item = impl Future<Output = ()> + Send + 'static>) {
+    const AT_ONCE: usize = 16;
+    let mut under_way = JoinSet::new();
+    for call in calls {
+        if under_way.len() == AT_ONCE {
+            under_way.join_next().await.unwrap().unwrap();
+        }
+        under_way.spawn(call);
+    }
+    while let Some(done) = under_way.join_next().await {
+        done.unwrap();
     }
 }
 
