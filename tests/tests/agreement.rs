@@ -217,11 +217,14 @@ fn production_insists_on_the_safe_parameters() {
         let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Template::load(&workspace_root(), &parameters.collect())
     };
-    let safe = [("Stage", "prod"), ("RequireVerifiedEmail", "enabled")];
+    let safe = [("Stage", "prod"), ("RequireVerifiedEmail", "enabled"), ("EmailSender", "shop@shop.example")];
     assert!(load(&safe).is_ok());
-    for unsafe_one in
-        [("RequireVerifiedEmail", "disabled"), ("DemoLogin", "enabled"), ("DeletionProtection", "false")]
-    {
+    for unsafe_one in [
+        ("RequireVerifiedEmail", "disabled"),
+        ("DemoLogin", "enabled"),
+        ("DeletionProtection", "false"),
+        ("EmailSender", "no-reply@example.com"),
+    ] {
         assert!(load(&[safe.as_slice(), &[unsafe_one]].concat()).is_err(), "{unsafe_one:?}");
     }
 }
