@@ -27,8 +27,9 @@ pub async fn rotate(workspace: &Workspace) -> Result<()> {
     run_steps(function, &watch).await.context("is `cargo local` running?")
 }
 
-/// Secrets Manager gives all steps of a rotation one id, that of the version which it makes.
-async fn run_steps(function: &Function, watch: &str) -> Result<()> {
+/// Rotates by the function that answers at `watch`. Secrets Manager gives all steps of a rotation one id, that of the
+/// version which it makes.
+pub async fn run_steps(function: &Function, watch: &str) -> Result<()> {
     let functions = Functions::new(watch)?;
     let secret = function.environment.get("SIGNING_KEY_SECRET").context("it has no SIGNING_KEY_SECRET")?;
     let version = Generator::system().uuid(Clock::system().now());

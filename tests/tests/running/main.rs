@@ -7,6 +7,7 @@ mod client;
 mod documented;
 mod events;
 mod interoperability;
+mod keys;
 mod mail;
 mod parallel;
 mod sessions;

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::client::{Client, User};
 
 /// A path of each service that any caller may read.
-const OF_CALLERS: [(&str, &str); 7] = [
+pub(crate) const OF_CALLERS: [(&str, &str); 7] = [
     ("auth", "/sessions"),
     ("user", "/profile"),
     ("cart", "/cart"),
