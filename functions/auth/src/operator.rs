@@ -1,4 +1,5 @@
-//! What only an operator may do: give and take roles, make and delete OAuth clients, end somebody's sessions.
+//! What only an operator may do: give and take roles, make and delete OAuth clients, end somebody's sessions, take away a
+//! second factor.
 //!
 //! The function `auth-operator` has no route: who may invoke it is for IAM to say. Locally `cargo local operator` runs the same
 //! code. A command is a JSON object:
@@ -7,6 +8,7 @@
 //! { "command": "grant_role", "username": "alice", "role": "admin" }
 //! { "command": "revoke_role", "username": "alice", "role": "admin" }
 //! { "command": "end_sessions", "username": "alice" }
+//! { "command": "disable_factor", "username": "alice" }
 //! { "command": "create_client", "client_id": "warehouse" }
 //! { "command": "delete_client", "client_id": "warehouse" }
 //! { "command": "list_clients" }
@@ -31,6 +33,7 @@ use user::model::Username;
 
 use crate::model::client::{ClientId, ClientSecret};
 use crate::model::{Account, Role};
+use crate::outbox::{self, FactorChange};
 use crate::security::Event;
 use crate::sessions::{EndAllError, end_all_in};
 use crate::store::{AuthStore, Client, CreateClientError, GrantError};
@@ -56,6 +59,12 @@ pub enum Command {
     },
     /// Ends all sessions of a user.
     EndSessions {
+        /// Whose.
+        username: Username,
+    },
+    /// Takes a user's second factor away, ends the user's sessions and tells the user, in one transaction: for who lost app and
+    /// recovery codes, or whose thief enrolled one.
+    DisableFactor {
         /// Whose.
         username: Username,
     },
@@ -155,6 +164,7 @@ impl Operator {
             Command::GrantRole { username, role } => self.grant_role(&username, role).await,
             Command::RevokeRole { username, role } => self.revoke_role(&username, role).await,
             Command::EndSessions { username } => self.end_sessions(&username).await,
+            Command::DisableFactor { username } => self.disable_factor(&username).await,
             Command::CreateClient { client_id } => self.create_client(client_id).await,
             Command::DeleteClient { client_id } => self.delete_client(&client_id).await,
             Command::ListClients {} => self.list_clients().await,
@@ -189,6 +199,28 @@ impl Operator {
         let ended =
             end_all_in(&self.accounts, &self.clock, username, None, nothing, "ended_by_operator").await;
         ended.map(|account| shown(&account)).map_err(OperatorError::from_sessions)
+    }
+
+    async fn disable_factor(&self, username: &Username) -> Result<Value, OperatorError> {
+        let now = self.clock.now();
+        let take = |account: &mut Account| {
+            // Without a factor there is nothing to end either.
+            if account.factor.take().is_none() {
+                return Err(Ok(Box::new(account.clone())));
+            }
+            let event =
+                outbox::Event::FactorChanged { user_id: account.user_id, change: FactorChange::Disabled };
+            Ok(vec![self.accounts.event_write(&event, self.ids.uuid(now), now).map_err(Err)?])
+        };
+        match end_all_in(&self.accounts, &self.clock, username, None, take, "factor_disabled").await {
+            Ok(account) => {
+                Event::FactorDisabled.of(account.user_id).because("operator").log();
+                Ok(shown(&account))
+            }
+            Err(EndAllError::Refused(Ok(account))) => Ok(shown(&account)),
+            Err(EndAllError::Refused(Err(error))) => Err(OperatorError::Db(error)),
+            Err(error) => Err(OperatorError::from_sessions(error)),
+        }
     }
 
     async fn create_client(&self, client_id: ClientId) -> Result<Value, OperatorError> {

@@ -150,6 +150,26 @@ async fn sessions_end_and_nothing_else_changes() {
 }
 
 #[tokio::test]
+async fn who_lost_the_second_factor_logs_in_without_it_and_is_told() {
+    let app = App::new().await;
+    let member = app.register_with_factor("alice").await;
+    let body = json!({"username": "alice", "password": PASSWORD, "otp": member.app.next_code()});
+    let session = app.post("/login", &body).await.expect(StatusCode::OK);
+    let disable = json!({"command": "disable_factor", "username": "alice"});
+    run(&app, disable.clone()).await.unwrap();
+    assert!(!refreshes(&app, &session).await);
+
+    // Again, and with nothing to take: the session stays, and nobody is told twice.
+    let later = login(&app, "alice").await.expect(StatusCode::OK);
+    run(&app, disable).await.unwrap();
+    assert!(refreshes(&app, &later).await);
+    let told = app.database.items::<Value>("AuthOutboxTable").await;
+    assert_eq!(told.iter().filter(|item| item["event"]["change"] == "disabled").count(), 1);
+    let nobody = json!({"command": "disable_factor", "username": "nobody"});
+    assert!(run(&app, nobody).await.unwrap_err().to_string().contains("no such user"));
+}
+
+#[tokio::test]
 async fn a_clients_secret_is_shown_once_and_stored_as_a_hash() {
     let app = App::new().await;
     let create = json!({"command": "create_client", "client_id": "warehouse"});
