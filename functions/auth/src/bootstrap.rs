@@ -28,7 +28,7 @@ use tokio::time::timeout;
 
 use crate::keys::{KeyKind, SigningKey, SigningSecret};
 use crate::published::{PublishError, Published, with_more};
-use crate::secrets::{CURRENT, Secret, SecretError};
+use crate::secrets::{CURRENT, Secret, SecretError, Which};
 
 /// How much of an error CloudFormation gets to see, in characters; its limit is 4096 bytes for the whole answer.
 const MAX_REASON: usize = 1000;
@@ -63,6 +63,7 @@ struct Properties {
 #[derive(Debug)]
 pub struct Bootstrap {
     signing: Secret,
+    verification: Secret,
     published: Published,
     kind: KeyKind,
     clock: Clock,
@@ -97,6 +98,10 @@ enum Failed {
     Secret(#[from] SecretError),
     #[error(transparent)]
     Published(#[from] PublishError),
+    #[error(
+        "there are signing keys, but secret {0} is empty: publish their public halves there, see keys/README.md"
+    )]
+    Unpublished(String),
     #[error("cannot generate a key pair")]
     Generate(#[from] Unspecified),
     #[error("cannot encode the keys")]
@@ -110,6 +115,7 @@ impl Bootstrap {
         let secret = |name| Ok::<_, ConfigError>(Secret::new(client.clone(), env.required(name)?));
         Ok(Self {
             signing: secret("SIGNING_KEY_SECRET")?,
+            verification: secret("VERIFICATION_KEYS_SECRET")?,
             published: Published::new(secret("VERIFICATION_KEYS_SECRET")?),
             kind: KeyKind::from_env(env)?,
             clock,
@@ -160,6 +166,11 @@ impl Bootstrap {
                 Ok::<_, Failed>(addressed(before.map(|before| before.keys.clone()).unwrap_or_default()))
             };
             return self.published.update(readdress).await;
+        }
+        // Not what a run of this function leaves, which publishes first: somebody's own keys. An empty value, which only
+        // emulators of CloudFormation give to both secrets, is none of that.
+        if has_keys && self.verification.get(Which::Label(CURRENT)).await?.is_none() {
+            return Err(Failed::Unpublished(self.verification.name().to_owned()));
         }
         let generate = || SigningKey::generate(self.kind);
         let ((current_key, current), (next_key, next)) = (generate()?, generate()?);
@@ -262,6 +273,17 @@ mod tests {
         fake.put_empty(VERIFICATION);
         assert_eq!(run(&fake, request(&fake, "Create", API)).await["Status"], "SUCCESS");
         assert!(fake.secret(SIGNING)["current"]["kid"].is_string());
+    }
+
+    #[tokio::test]
+    async fn signing_keys_that_nobody_published_stay_and_the_answer_says_what_to_do() {
+        let fake = FakeAws::new().await;
+        fake.put_empty(SIGNING);
+        let answer = run(&fake, request(&fake, "Create", API)).await;
+        assert_eq!(answer["Status"], "FAILED");
+        let reason = answer["Reason"].as_str().unwrap();
+        assert!(reason.contains(VERIFICATION) && reason.contains("keys/README.md"), "{reason}");
+        assert!(!fake.calls().iter().any(|call| call.starts_with("Put")), "{:?}", fake.calls());
     }
 
     #[tokio::test]
