@@ -17,12 +17,12 @@ use zxcvbn::{Entropy, zxcvbn};
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PasswordHash(pub(crate) String);
 
-/// A password that someone tries, normalised: at most 128 characters (Unicode scalar values, as they were sent), so that
-/// nobody can make us hash megabytes.
+/// A password that someone tries, normalised: at most 128 characters (Unicode scalar values), as sent or when normalised, and
+/// at most 512 as sent, so that nobody can make us normalise and hash megabytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
 
-/// A password that someone chooses: 8 to 128 characters, and at least 8 when normalised. Whether it is easily guessed takes
+/// A password that someone chooses: 8 to 128 characters like [`Password`], and at least 8 both as sent and when normalised. Whether it is easily guessed takes
 /// some computing: [`guessable`](Self::guessable).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewPassword(Password);
@@ -36,6 +36,8 @@ pub(crate) struct Guessable {
 
 const MIN_PASSWORD: usize = 8;
 const MAX_PASSWORD: usize = 128;
+/// As sent, however few they are when normalised.
+const MAX_SENT: usize = 512;
 const LENGTH: &str = "expected a password of 8 to 128 characters; 15 or more are recommended";
 
 /// What eight characters take in which zxcvbn finds no pattern.
@@ -105,10 +107,18 @@ impl TryFrom<String> for Password {
     type Error = &'static str;
 
     fn try_from(password: String) -> Result<Self, Self::Error> {
-        if password.chars().nth(MAX_PASSWORD).is_some() {
-            return Err("expected a password of at most 128 characters");
+        const TOO_LONG: &str = "expected a password of at most 128 characters";
+        if password.chars().nth(MAX_SENT).is_some() {
+            return Err(TOO_LONG);
         }
-        Ok(Self(password.nfkc().collect()))
+        let normalised: String = password.nfkc().collect();
+        // In either form: one system sends an accented letter as one character, another as two.
+        let short_enough = |text: &str| text.chars().nth(MAX_PASSWORD).is_none();
+        if short_enough(&password) || short_enough(&normalised) {
+            Ok(Self(normalised))
+        } else {
+            Err(TOO_LONG)
+        }
     }
 }
 
@@ -220,6 +230,17 @@ mod tests {
         for (one, other) in [("Password", "password"), (" a", "a"), ("a ", "a"), ("a  b", "a b"), ("а", "a")]
         {
             assert_ne!(Password::try_from(one.to_owned()), Password::try_from(other.to_owned()), "{one}");
+        }
+    }
+
+    #[test]
+    fn a_long_password_is_taken_in_either_form() {
+        let (composed, decomposed) = ("é".repeat(100), "e\u{301}".repeat(100));
+        assert_eq!(new(&composed), new(&decomposed));
+        assert_eq!(Password::try_from(composed), Password::try_from(decomposed));
+        for bad in ["e\u{301}".repeat(129), "e\u{301}\u{302}\u{303}\u{304}".repeat(103)] {
+            NewPassword::try_from(bad.clone()).unwrap_err();
+            Password::try_from(bad).unwrap_err();
         }
     }
 
