@@ -4,6 +4,7 @@
 mod bad_input;
 mod bad_tokens;
 mod client;
+mod commerce;
 mod documented;
 mod events;
 mod interoperability;
