@@ -23,7 +23,7 @@ fn expired(count: u32) -> Counts {
 #[tokio::test]
 async fn an_order_that_nobody_pays_in_time_returns_its_stock_once() {
     let (app, order) = four_of_ten().await;
-    app.state.clock.advance(app.state.payment_window - jiff::SignedDuration::from_mins(1));
+    app.state.clock.advance(app.state.payment_window - jiff::SignedDuration::from_mins(2));
     let younger = app.order(&[("cup", 1)]).await;
     assert_eq!(app.expire().await, Counts::default(), "its time is not over yet");
     app.state.clock.advance(jiff::SignedDuration::from_mins(1));

@@ -167,12 +167,30 @@ async fn killed_after<T>(steps: usize, work: impl Future<Output = T>) -> Option<
     .await
 }
 
-/// Between any two calls of the table, the first before the claim and the last after the work.
+/// Between any two calls of the table, from before the claim on.
 #[tokio::test]
 async fn a_function_that_dies_anywhere_leaves_one_order_to_the_next_try() {
+    let (taken_over, replayed) = die_at_each_step(async |_| {}).await;
+    assert!(taken_over > 0 && replayed == 1, "{taken_over} taken over, {replayed} replayed");
+}
+
+/// As above, and also between the work and the answer of the table, which takes its time.
+#[tokio::test]
+async fn a_function_that_dies_when_all_is_written_leaves_one_order_to_the_next_try() {
+    let slow = async |app: &App| app.database.lose_answers("TransactWriteItems", 0..1);
+    let (taken_over, replayed) = die_at_each_step(slow).await;
+    assert!(
+        taken_over > 0 && (replayed > 1 || !two_of_ten().await.database.can_lose_answers()),
+        "{replayed}"
+    );
+}
+
+/// How often the next try took the key over, and how often it found the answer.
+async fn die_at_each_step(prepare: impl AsyncFn(&App)) -> (usize, usize) {
     let (mut taken_over, mut replayed) = (0, 0);
     for steps in 1.. {
         let app = two_of_ten().await;
+        prepare(&app).await;
         let survived = killed_after(steps, place(&app, "k")).await.is_some();
         let next = place(&app, "k").await;
         let next = if next.status == StatusCode::CONFLICT {
@@ -192,7 +210,7 @@ async fn a_function_that_dies_anywhere_leaves_one_order_to_the_next_try() {
             break;
         }
     }
-    assert!(taken_over > 0 && replayed > 1, "{taken_over} taken over, {replayed} replayed");
+    (taken_over, replayed)
 }
 
 /// A function that was only slow writes nothing, once another one has taken its key over.
