@@ -109,14 +109,14 @@ impl Checkout {
         }
         transaction.add(app.carts.take_write(self.order.user_id, self.cart.version)?);
         for line in &self.order.lines {
-            transaction.add(self.take_stock_write(app, line)?);
+            transaction.add(take_stock_write(app, line)?);
         }
         Ok(transaction)
     }
+}
 
-    fn take_stock_write(&self, app: &App, line: &Line) -> Result<TransactWriteItem, DbError> {
-        app.carts.take_stock_write(&line.product_id, line.quantity, line.price)
-    }
+fn take_stock_write(app: &App, line: &Line) -> Result<TransactWriteItem, DbError> {
+    app.carts.take_stock_write(&line.product_id, line.quantity, line.price)
 }
 
 #[cfg(test)]

@@ -64,6 +64,8 @@ impl From<Order> for OrderView {
 
 /// A history that does not tell which people work in the shop.
 pub(crate) fn for_customers(mut history: Vec<HistoryEntry>) -> Vec<HistoryEntry> {
-    history.iter_mut().for_each(|entry| entry.by_id = None);
+    for entry in &mut history {
+        entry.by_id = None;
+    }
     history
 }
