@@ -260,8 +260,9 @@ impl Order {
     ) -> Result<Self, Unplaceable> {
         let mut lines = Vec::with_capacity(cart.lines.len());
         let mut shortages = Vec::new();
-        for (product_id, &quantity) in &cart.lines {
-            match products.get(product_id).filter(|product| product.stock >= quantity) {
+        for (product_id, line) in &cart.lines {
+            let quantity = line.quantity;
+            match products.get(product_id).filter(|product| product.can_sell(quantity)) {
                 Some(product) => lines.push(Line {
                     product_id: product_id.clone(),
                     name: product.name.clone(),

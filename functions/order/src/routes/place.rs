@@ -1,6 +1,9 @@
 //! `POST /orders`.
 
+use std::collections::HashMap;
+
 use axum::extract::State;
+use cart::model::{Product, ProductId};
 use http::StatusCode;
 use http::header::{HeaderName, LOCATION};
 use serde::Deserialize;
@@ -54,7 +57,7 @@ pub(crate) async fn post(
         let now = app.clock.now();
         let id = app.ids.uuid(now);
         let order = Order::place(id, caller.user_id, &cart, &products, address.clone(), now)?;
-        match write(&app, &order, cart.version).await {
+        match write(&app, &order, cart.version, &products).await {
             Ok(()) => {
                 let location = (LOCATION, format!("/orders/{id}"));
                 return Ok((StatusCode::CREATED, [location], Json(order.into())));
@@ -75,15 +78,21 @@ async fn shipping_address(app: &App, user_id: Uuid, body: Body) -> Result<Option
     }
 }
 
-async fn write(app: &App, order: &Order, cart_version: u64) -> Result<(), TransactionError> {
+async fn write(
+    app: &App,
+    order: &Order,
+    cart_version: u64,
+    products: &HashMap<ProductId, Product>,
+) -> Result<(), TransactionError> {
     let mut transaction = app.orders.transaction();
     for write in app.orders.place_writes(order)? {
         transaction.add(write);
     }
     transaction.add(app.carts.take_write(order.user_id, cart_version)?);
     for line in &order.lines {
-        let take = app.carts.take_stock_write(&line.product_id, line.quantity, line.price)?;
-        transaction.add(take);
+        if let Some(product) = products.get(&line.product_id) {
+            transaction.add(app.carts.take_stock_write(product, line.quantity)?);
+        }
     }
     transaction.run().await
 }

@@ -1,7 +1,7 @@
 //! Changes that a client makes only to what it saw: `ETag`, `If-Match` and `If-None-Match` (RFC 9110 §13).
 
 use axum::extract::FromRequestParts;
-use axum::response::{IntoResponseParts, ResponseParts};
+use axum::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
 use http::header::{ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -94,6 +94,12 @@ impl IntoResponseParts for ETag {
     fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Self::Error> {
         parts.headers_mut().insert(ETAG, self.value());
         Ok(parts)
+    }
+}
+
+impl IntoResponse for ETag {
+    fn into_response(self) -> Response {
+        (self, ()).into_response()
     }
 }
 
