@@ -54,7 +54,7 @@ impl CartToken {
     /// SHA-256, in hexadecimal. Without salt or stretching, as there is nothing to guess in 128 bits.
     pub(crate) fn hash(&self) -> TokenHash {
         let hash = digest(&SHA256, &self.0);
-        TokenHash(hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+        TokenHash(hash.as_ref().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}")))
     }
 }
 

@@ -62,7 +62,6 @@ pub struct CatalogueEntry {
 
 /// What an admin changes of a product; all else stays as it is, the stock above all. `Some(None)` removes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[expect(clippy::option_option, reason = "absent, null and a value are three things in a merge patch")]
 pub struct ProductPatch {
     /// Another name.
     pub name: Option<Text<200>>,

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, TransactWriteItem};
 use jiff::Timestamp;
 use shared::db::{DbError, Item, Key, from_item, retry_conflicts, to_item};
+use shared::text::Text;
 
 use super::{CartStore, number, text};
 use crate::model::{Category, ImageUrl, Product, ProductId, ProductPatch};
@@ -115,7 +116,7 @@ impl CartStore {
             change.set("name", text(name.as_str()));
         }
         if let Some(description) = &patch.description {
-            change.set_or_remove("description", description.as_ref().map(|text| text.as_str()));
+            change.set_or_remove("description", description.as_ref().map(Text::as_str));
         }
         if let Some(amount) = patch.amount {
             change.set_in_price("amount", number(amount.get()));

@@ -142,7 +142,7 @@ async fn a_stale_checkout_writes_nothing() {
                 app.fill_cart(1, &[("tea", 6), ("cup", 1)]).await;
             }
         }
-        let outcome = write(&app.state, &order, cart.version).await;
+        let outcome = write(&app.state, &order, cart.version, &products).await;
         assert!(matches!(outcome, Err(TransactionError::Cancelled(_))), "{change}: {outcome:?}");
         assert_eq!(app.stock("cup").await, Some(10), "{change}");
         assert_eq!(app.cart_lines(1).await, 2, "{change}");
