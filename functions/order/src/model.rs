@@ -15,7 +15,7 @@ mod transition;
 
 use std::collections::HashMap;
 
-use cart::model::{Cart, Product, ProductId};
+use cart::model::{Cart, CartLine, Product, ProductId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shared::money::Money;
@@ -226,10 +226,11 @@ impl Order {
 fn lines(cart: &Cart, products: &HashMap<ProductId, Product>) -> Result<Vec<Line>, Unplaceable> {
     let mut lines = Vec::with_capacity(cart.lines.len());
     let mut shortages = Vec::new();
-    for (product_id, &requested) in &cart.lines {
+    for (product_id, &CartLine { quantity: requested, .. }) in &cart.lines {
         let product = products.get(product_id);
-        let available = product.map_or(0, |product| product.stock);
-        match product.filter(|_| available >= requested) {
+        let sold = product.filter(|product| product.retired_at.is_none());
+        let available = sold.map_or(0, |product| product.stock);
+        match product.filter(|product| product.can_sell(requested)) {
             Some(product) => lines.push(Line {
                 product_id: product_id.clone(),
                 name: product.name.clone(),
