@@ -112,7 +112,9 @@ impl Stores {
             "country": "DE",
         }))?;
         let address = Address { id: self.order.ids.uuid(now), label };
-        users.add_address(user_id, &address).await?;
+        let mut transaction = users.transaction();
+        transaction.add(users.add_address_write(user_id, &address)?);
+        transaction.run().await?;
         let profile: Profile = serde_json::from_value(json!({
             "user_id": user_id,
             "username": demo_username()?,

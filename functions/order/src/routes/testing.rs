@@ -155,7 +155,9 @@ impl App {
         .unwrap();
         let id = self.state.ids.uuid(self.state.clock.now());
         let address = Address { id, label };
-        self.state.users.add_address(user(number), &address).await.unwrap();
+        let mut transaction = self.state.orders.transaction();
+        transaction.add(self.state.users.add_address_write(user(number), &address).unwrap());
+        transaction.run().await.unwrap();
         address
     }
 
