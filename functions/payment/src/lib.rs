@@ -13,6 +13,7 @@
 pub mod model;
 pub mod provider;
 pub mod reconciler;
+pub mod refunds;
 mod routes;
 pub mod settlement;
 pub mod store;
@@ -30,10 +31,11 @@ use shared::clock::Clock;
 use shared::config::{ConfigError, Env};
 use shared::db::Table;
 use shared::id::Generator;
+use shared::idempotency::Idempotency;
 use shared::routes::{Access, Routes, Service};
 
 use provider::{PaymentProvider, TestProvider};
-use routes::{pay, payment, payments};
+use routes::{pay, payment, payments, refund};
 use store::PaymentStore;
 
 /// What the handlers and the reconciler work with.
@@ -41,6 +43,8 @@ use store::PaymentStore;
 pub struct State {
     /// This service's table.
     pub payments: PaymentStore,
+    /// What was asked for under a key.
+    pub idempotency: Idempotency,
     /// What is to be paid.
     pub orders: OrderStore,
     /// Who moves the money.
@@ -64,6 +68,7 @@ impl State {
         Ok(Self {
             provider: Arc::new(TestProvider::new(payments.clone())),
             provider_deadline: Duration::from_secs(6),
+            idempotency: Idempotency::new(payments.clone(), Clock::system(), Generator::system()),
             payments: PaymentStore::new(payments),
             orders: OrderStore::new(orders),
             clock: Clock::system(),
@@ -78,6 +83,7 @@ pub fn routes() -> Routes<State> {
         .post("/pay", Access::Caller, pay::post)
         .get("/payments", Access::Caller, payments::list)
         .get("/payments/{id}", Access::Caller, payment::get)
+        .post("/payments/{id}/refund", Access::Admin, refund::post)
 }
 
 /// The function's router.

@@ -4,3 +4,4 @@ pub(crate) mod pay;
 pub(crate) mod payment;
 pub(crate) mod payments;
 mod receipt;
+pub(crate) mod refund;
