@@ -92,6 +92,10 @@ pub enum DeclineReason {
     CardDeclined,
     /// There is not enough money.
     InsufficientFunds,
+    /// The card is too old.
+    ExpiredCard,
+    /// The bank wants to see its customer first.
+    AuthenticationRequired,
 }
 
 /// A means of payment as the provider knows it. Never a card number.
@@ -169,6 +173,8 @@ impl DeclineReason {
         match self {
             Self::CardDeclined => "card_declined",
             Self::InsufficientFunds => "insufficient_funds",
+            Self::ExpiredCard => "expired_card",
+            Self::AuthenticationRequired => "authentication_required",
         }
     }
 
@@ -178,6 +184,10 @@ impl DeclineReason {
             Self::CardDeclined => "The card was declined; nothing was charged. Pay with another one",
             Self::InsufficientFunds => {
                 "The card has insufficient funds; nothing was charged. Pay with another one"
+            }
+            Self::ExpiredCard => "The card has expired; nothing was charged. Pay with another one",
+            Self::AuthenticationRequired => {
+                "The bank asks for a confirmation that cannot be given here; nothing was charged. Pay with another card"
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Who moves the money.
 
 mod sandbox;
+pub mod stripe;
 
 use std::error::Error;
 use std::fmt;
@@ -11,6 +12,7 @@ use shared::money::Money;
 use uuid::Uuid;
 
 pub use sandbox::TestProvider;
+pub use stripe::Stripe;
 
 use crate::model::{DeclineReason, MethodToken, PaymentMethod, RefundOutcome};
 

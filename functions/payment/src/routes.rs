@@ -5,3 +5,4 @@ pub(crate) mod payment;
 pub(crate) mod payments;
 mod receipt;
 pub(crate) mod refund;
+pub(crate) mod stripe_webhook;

@@ -14,6 +14,7 @@
 //! the sparse index `in_flight`: the reconciler's work lists, the longest untouched first. Conditions ask for that attribute.
 
 mod refunds;
+mod webhooks;
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use jiff::Timestamp;

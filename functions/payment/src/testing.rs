@@ -127,6 +127,7 @@ impl App {
             payments,
             orders,
             provider: Arc::clone(&provider) as Arc<dyn PaymentProvider>,
+            stripe: None,
             provider_deadline: Duration::from_mins(1),
             clock,
             ids: Generator::system(),
