@@ -10,6 +10,8 @@ pub(crate) mod tracking;
 mod view;
 
 #[cfg(test)]
+mod cost_tests;
+#[cfg(test)]
 pub(crate) mod testing;
 
 use shared::problem::Problem;
