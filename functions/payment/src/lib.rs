@@ -64,7 +64,7 @@ pub struct State {
 impl State {
     /// The state of a running function: the tables that `PAYMENT_TABLE` and `ORDER_TABLE` name, and the provider that
     /// `PAYMENT_PROVIDER` names: `test`, or `stripe` at `STRIPE_API_URL` with the keys in the secret `STRIPE_SECRET`.
-    pub async fn load(env: &Env, aws: &Aws) -> Result<Self, Failure> {
+    pub async fn new(env: &Env, aws: &Aws) -> Result<Self, Failure> {
         let dynamodb = aws.dynamodb();
         let payments = Table::new(dynamodb.clone(), env.required("PAYMENT_TABLE")?);
         let orders = Table::new(dynamodb, env.required("ORDER_TABLE")?);

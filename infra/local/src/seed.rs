@@ -65,7 +65,7 @@ impl Stores {
         let revocations = RevocationLog::new(table("REVOCATION_TABLE")?);
         let accounts = AuthStore::new(table("AUTH_TABLE")?, table("AUTH_OUTBOX_TABLE")?, revocations);
         let order = order::State::new(&env, &aws)?;
-        let payment = payment::State::load(&env, &aws).await.map_err(anyhow::Error::from_boxed)?;
+        let payment = payment::State::new(&env, &aws).await.map_err(anyhow::Error::from_boxed)?;
         Ok(Self { accounts, order, payment })
     }
 
