@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::State;
 use crate::model::{MethodToken, Payment, PaymentMethod, Progress, RefundOutcome};
-use crate::provider::{self, Charge, ChargeRequest, PaymentProvider, RefundRequest, TestProvider};
+use crate::provider::{self, Charge, ChargeRequest, PaymentProvider, RefundRequest, Stripe, TestProvider};
 use crate::store::PaymentStore;
 
 pub(crate) const USER: Uuid = Uuid::from_u128(1);
@@ -144,6 +144,12 @@ impl App {
 
     pub(crate) fn set_provider_deadline(&mut self, deadline: Duration) {
         self.state.provider_deadline = deadline;
+        self.router = crate::router(self.state.clone(), self.service.clone());
+    }
+
+    /// Hears the webhooks of `stripe`; who moves the money stays the built-in provider.
+    pub(crate) fn hear(&mut self, stripe: Stripe) {
+        self.state.stripe = Some(stripe);
         self.router = crate::router(self.state.clone(), self.service.clone());
     }
 

@@ -1,7 +1,7 @@
 //! Libraries that know nothing of us, given only the issuer's URL: `PyJWT` and `jose` verify our tokens, `Authlib` and
 //! `openid-client` refresh, introspect and revoke.
 
-mod libraries;
+pub(crate) mod libraries;
 
 use http::Method;
 use serde_json::{Value, json};

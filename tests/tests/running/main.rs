@@ -17,6 +17,7 @@ mod parallel;
 mod processes;
 mod sessions;
 mod shopping;
+mod stripe;
 mod throttle;
 mod watch;
 

@@ -11,12 +11,17 @@ const NODE: [&str; 2] = ["jose@6.2.17", "openid-client@6.8.9"];
 
 /// What a Python program prints.
 pub(crate) fn python(program: &str, arguments: &[&str]) -> Value {
-    let directory = installed("python", &PYTHON, |directory| {
+    let directory = installed_python(&PYTHON, "python");
+    printed(Command::new(directory.join("bin/python")).args(["-c", program]).args(arguments), "python3")
+}
+
+/// A Python of its own, called `name`, with these packages.
+pub(crate) fn installed_python(packages: &[&str], name: &str) -> PathBuf {
+    installed(name, packages, |directory| {
         run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(directory), "python3 with venv");
         let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-        run(Command::new(directory.join("bin/python")).args(pip).args(PYTHON), "pip");
-    });
-    printed(Command::new(directory.join("bin/python")).args(["-c", program]).args(arguments), "python3")
+        run(Command::new(directory.join("bin/python")).args(pip).args(packages), "pip");
+    })
 }
 
 /// What a JavaScript program, a module, prints.
