@@ -103,7 +103,7 @@ impl Delivery {
 ///
 /// The emulator forgets its stream records when it ends: stop the functions first, then this, and the emulator last.
 pub async fn run(delivery: Delivery, shutdown: impl Future<Output = ()> + Send) -> Result<()> {
-    let functions = Functions::new(&delivery.watch_url)?;
+    let functions = Functions::new(&delivery.watch_url, Arc::default())?;
     let aws = Arc::new(Aws::new(&delivery.emulator_url, functions.clone())?);
     let (stop, stopped) = watch::channel(false);
     let mut feeds = JoinSet::new();

@@ -21,6 +21,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tracing::warn;
 
@@ -39,6 +40,8 @@ pub struct Target {
     pub watch_url: String,
     /// How long the function may take.
     pub timeout: Duration,
+    /// Is notified when it takes long.
+    pub doubt: Arc<Notify>,
 }
 
 /// Listens on `port` of the loopback interface: IPv4 always, IPv6 where there is one, so that `localhost` works whichever
@@ -61,7 +64,7 @@ pub async fn serve(
     target: Target,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<()> {
-    let functions = Functions::new(&target.watch_url)?;
+    let functions = Functions::new(&target.watch_url, Arc::clone(&target.doubt))?;
     let router = Router::new().fallback(forward).with_state(Arc::new(Gateway { functions, target }));
     let mut servers = JoinSet::new();
     for listener in listeners {

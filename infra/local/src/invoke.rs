@@ -1,16 +1,20 @@
 //! Invokes functions through `cargo lambda watch`, as API Gateway, event source mappings and schedules invoke them on AWS.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout as within;
 
 /// On top of a function's own timeout: `cargo lambda watch` may have to start an instance first, by `cargo run`, one at a time.
 const START_UP: Duration = if cfg!(test) { Duration::ZERO } else { Duration::from_secs(10) };
+
+/// Who waits longer than this makes one wonder whether the function is alive.
+const DOUBT: Duration = Duration::from_secs(3);
 
 /// Invocations under way at once; the others wait here. `cargo lambda watch` takes 64 for one function well, and was seen to
 /// answer nothing any more, for any function, once 120 came at once.
@@ -22,6 +26,7 @@ pub struct Functions {
     client: Client,
     watch_url: String,
     in_flight: Arc<Semaphore>,
+    doubt: Arc<Notify>,
 }
 
 /// Why an invocation gave no result.
@@ -55,11 +60,11 @@ impl Failure {
 }
 
 impl Functions {
-    /// The functions behind `watch_url`, such as `http://127.0.0.1:9000`.
-    pub fn new(watch_url: &str) -> anyhow::Result<Self> {
+    /// The functions behind `watch_url`, such as `http://127.0.0.1:9000`. An invocation that takes long notifies `doubt`.
+    pub fn new(watch_url: &str, doubt: Arc<Notify>) -> anyhow::Result<Self> {
         let client = Client::builder().no_proxy().build().context("cannot make an HTTP client")?;
         let in_flight = Arc::new(Semaphore::new(IN_FLIGHT));
-        Ok(Self { client, watch_url: watch_url.trim_end_matches('/').to_owned(), in_flight })
+        Ok(Self { client, watch_url: watch_url.trim_end_matches('/').to_owned(), in_flight, doubt })
     }
 
     /// Invokes a function, whose own timeout is `timeout`, with `event` and returns what it answers.
@@ -80,7 +85,15 @@ impl Functions {
                 Failure::Unreachable(format!("{:#}", anyhow::Error::from(error.without_url())))
             }
         };
-        let answer = self.client.post(url).timeout(patience).json(event).send().await.map_err(failed)?;
+        let mut answer = pin!(self.client.post(url).timeout(patience).json(event).send());
+        let answer = match within(DOUBT, &mut answer).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.doubt.notify_one();
+                answer.await
+            }
+        };
+        let answer = answer.map_err(failed)?;
         let status = answer.status();
         let body = answer.bytes().await.map_err(failed)?;
         match status {
@@ -139,7 +152,7 @@ mod tests {
         let router = Router::new().route(path, post(answer)).with_state(Arc::clone(&load));
         tokio::spawn(axum::serve(listener, router).into_future());
 
-        let functions = Functions::new(&url).unwrap();
+        let functions = Functions::new(&url, Arc::default()).unwrap();
         let mut invocations = JoinSet::new();
         for _ in 0..3 * IN_FLIGHT {
             let functions = functions.clone();

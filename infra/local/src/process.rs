@@ -77,6 +77,31 @@ impl Child {
 }
 
 impl Child {
+    /// The command lines of all processes that it started, and those that they started; none where there is no `ps`.
+    pub async fn descendants(&self) -> Option<Vec<String>> {
+        let output = Command::new("ps").args(["-A", "-o", "pid=,ppid=,args="]).output().await.ok()?;
+        let table = String::from_utf8_lossy(&output.stdout).into_owned();
+        let processes: Vec<(u32, u32, &str)> = table
+            .lines()
+            .filter_map(|line| {
+                let (pid, rest) = line.trim_start().split_once(' ')?;
+                let (parent, command) = rest.trim_start().split_once(' ')?;
+                Some((pid.parse().ok()?, parent.parse().ok()?, command.trim_start()))
+            })
+            .collect();
+        let mut family = vec![self.guard.id()?];
+        let mut commands = Vec::new();
+        let mut next = 0;
+        while let Some(&parent) = family.get(next) {
+            for (pid, _, command) in processes.iter().filter(|(_, of, _)| *of == parent) {
+                family.push(*pid);
+                commands.push((*command).to_owned());
+            }
+            next += 1;
+        }
+        Some(commands)
+    }
+
     /// Stops it and everything that it started. Waits for that, so that ports and files are free afterwards; the guard's own
     /// patience is shorter than ours.
     pub fn stop(&mut self) {

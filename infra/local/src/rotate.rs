@@ -1,5 +1,7 @@
 //! Rotates the signing keys of the running system: the four steps, as Secrets Manager has them done on AWS.
 
+use std::sync::Arc;
+
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
@@ -30,7 +32,7 @@ pub async fn rotate(workspace: &Workspace) -> Result<()> {
 /// Rotates by the function that answers at `watch`. Secrets Manager gives all steps of a rotation one id, that of the
 /// version which it makes.
 pub async fn run_steps(function: &Function, watch: &str) -> Result<()> {
-    let functions = Functions::new(watch)?;
+    let functions = Functions::new(watch, Arc::default())?;
     let secret = function.environment.get("SIGNING_KEY_SECRET").context("it has no SIGNING_KEY_SECRET")?;
     let version = Generator::system().uuid(Clock::system().now());
     for step in STEPS {

@@ -5,12 +5,12 @@ use std::fs;
 use std::future::pending;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use template::{Function, Template};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
 use crate::delivery::{self, Delivery};
@@ -138,6 +138,8 @@ pub struct System {
     gateways: JoinSet<Result<()>>,
     watch: Option<Watch>,
     functions: Vec<Function>,
+    /// Whether all functions are alive.
+    doubt: Arc<Notify>,
     delivery: JoinSet<Result<()>>,
     stop_delivery: Option<oneshot::Sender<()>>,
     emulator: Emulator,
@@ -197,6 +199,7 @@ impl System {
             gateways: JoinSet::new(),
             watch: None,
             functions: Vec::new(),
+            doubt: Arc::default(),
             delivery: JoinSet::new(),
             stop_delivery: None,
             emulator,
@@ -230,8 +233,12 @@ impl System {
         watch.warm_up(&self.functions).await.context("a function cannot run")?;
         for (name, port) in &self.ports.services {
             let function = template.function(name).context("a port belongs to a function")?;
-            let target =
-                Target { function: name.clone(), watch_url: watch.url.clone(), timeout: function.timeout };
+            let target = Target {
+                function: name.clone(),
+                watch_url: watch.url.clone(),
+                timeout: function.timeout,
+                doubt: Arc::clone(&self.doubt),
+            };
             let listeners = gateway::listen(*port).await;
             let listeners = listeners.with_context(|| format!("cannot answer on port {port} for {name}"))?;
             self.gateways.spawn(gateway::serve(listeners, target, pending()));
@@ -263,7 +270,7 @@ impl System {
     pub async fn failed(&mut self) -> anyhow::Error {
         let watch = async {
             match &mut self.watch {
-                Some(watch) => watch.keep_up(&self.functions).await,
+                Some(watch) => watch.keep_up(&self.functions, &self.doubt).await,
                 None => pending().await,
             }
         };

@@ -17,6 +17,7 @@ use anyhow::{Context as _, Result, bail};
 use reqwest::Client;
 use template::{Function, REGION};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{sleep, timeout};
 
@@ -27,10 +28,6 @@ use crate::workspace::{Workspace, cargo};
 
 /// How long a function may take to start, on a busy machine too.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// How long one that runs may take for a request that changes nothing.
-const PROMPTLY: Duration = Duration::from_secs(5);
-/// How long after an edit the processes that end are those that watch itself replaces.
-const EDITED: Duration = Duration::from_secs(10);
 
 /// Name and value of each variable.
 pub type Environment = BTreeMap<String, String>;
@@ -182,17 +179,18 @@ impl Watch {
     }
 
     /// Waits until it ends. Until then, functions whose processes were killed are brought back: watch itself starts no new
-    /// instance once the last one was killed, and lets requests wait for ever.
-    pub async fn keep_up(&mut self, functions: &[Function]) -> Result<ExitStatus> {
+    /// instance once the last one was killed, and lets requests wait for ever. `doubt` is when to look.
+    pub async fn keep_up(&mut self, functions: &[Function], doubt: &Notify) -> Result<ExitStatus> {
         loop {
             tokio::select! {
                 ended = self.child.wait() => return ended,
                 Some(news) = self.news.recv() => if news != News::Killed { continue },
+                () = doubt.notified() => {}
             }
             // Several instances that were killed at once are news several times.
             sleep(Duration::from_millis(200)).await;
             while self.news.try_recv().is_ok() {}
-            if let Some(dead) = self.dead(functions).await? {
+            if let Some(dead) = self.dead(functions).await {
                 self.settings.console.say(&format!("{dead} was killed: starting the functions anew"));
                 // The port must be free.
                 self.child.stop();
@@ -203,19 +201,19 @@ impl Watch {
         }
     }
 
-    /// A function that does not answer.
-    async fn dead<'a>(&self, functions: &'a [Function]) -> Result<Option<&'a str>> {
-        let client = Client::builder().no_proxy().build().context("cannot make an HTTP client")?;
-        let edited = self.settings.reload && self.settings.workspace.edited_within(EDITED);
-        let patience = if edited { PATIENCE } else { PROMPTLY };
-        for function in functions {
-            if let Some(invocation) = first_invocation(&self.url, function, &client)
-                && invocation.timeout(patience).send().await.is_err()
-            {
-                return Ok(Some(&function.name));
-            }
-        }
-        Ok(None)
+    /// A function of which no process runs, and none is being built. Each has been invoked once.
+    async fn dead<'a>(&self, functions: &'a [Function]) -> Option<&'a str> {
+        let commands = self.child.descendants().await?;
+        let runs = |name: &str| {
+            let binary = format!("/{name}");
+            commands.iter().any(|command| {
+                let mut words = command.split_whitespace();
+                words.next().is_some_and(|program| program.ends_with(&binary))
+                    || words.any(|word| word == name)
+            })
+        };
+        let invoked = functions.iter().filter(|function| is_invoked_at_start(function));
+        invoked.map(|function| function.name.as_str()).find(|name| !runs(name))
     }
 
     async fn listens(&mut self) -> Result<()> {
@@ -239,6 +237,10 @@ async fn cannot_run(news: &mut UnboundedReceiver<News>) -> String {
             None => std::future::pending().await,
         }
     }
+}
+
+fn is_invoked_at_start(function: &Function) -> bool {
+    function.local_port.is_some() || !function.streams.is_empty() || !function.schedules.is_empty()
 }
 
 /// A request that changes nothing: the readiness of a service, no records for a stream worker. Functions that answer

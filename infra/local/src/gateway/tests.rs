@@ -53,7 +53,12 @@ impl Local {
     async fn in_front_of(watch_url: &str, timeout: Duration) -> Self {
         let listeners = listen(0).await.unwrap();
         let address = listeners[0].local_addr().unwrap();
-        let target = Target { function: "auth".to_owned(), watch_url: watch_url.to_owned(), timeout };
+        let target = Target {
+            function: "auth".to_owned(),
+            watch_url: watch_url.to_owned(),
+            timeout,
+            doubt: Arc::default(),
+        };
         let gateway = tokio::spawn(serve(listeners, target, pending()));
         Self { address, events: Arc::default(), tasks: vec![gateway.abort_handle()] }
     }
