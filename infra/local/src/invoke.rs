@@ -86,12 +86,11 @@ impl Functions {
             }
         };
         let mut answer = pin!(self.client.post(url).timeout(patience).json(event).send());
-        let answer = match within(DOUBT, &mut answer).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                self.doubt.notify_one();
-                answer.await
-            }
+        let answer = if let Ok(answer) = within(DOUBT, &mut answer).await {
+            answer
+        } else {
+            self.doubt.notify_one();
+            answer.await
         };
         let answer = answer.map_err(failed)?;
         let status = answer.status();
