@@ -208,7 +208,7 @@ async fn a_payment_whose_function_died_is_charged_once_at_stripe_too() {
     let order = shop.order().await;
     shop.die_after_the_charge(&order).await;
     shop.state.clock.advance(SignedDuration::from_secs(16));
-    let counts = Box::pin(payment::reconciler::run(&shop.state)).await.unwrap();
+    let counts = payment::reconciler::run(&shop.state).await.unwrap();
     assert_eq!(counts.succeeded, 1);
     assert_eq!(shop.status(&order).await, Status::Paid);
     assert_eq!(shop.charged().await, [5097], "it was looked up, not charged again");

@@ -51,6 +51,9 @@ impl Peer {
     }
 }
 
+/// Whether it is the error that was expected.
+type Check = Box<dyn Fn(&ProviderError) -> bool>;
+
 const PAYMENT: Uuid = Uuid::from_u128(1);
 const REFUND: Uuid = Uuid::from_u128(2);
 
@@ -123,7 +126,6 @@ async fn what_stripe_answers_is_a_charge_a_decline_a_refusal_or_not_known() {
     let declined = |reason| move |error: &ProviderError| matches!(error, ProviderError::Declined(said) if *said == reason);
     let unknown = |error: &ProviderError| matches!(error, ProviderError::Unknown(_));
     let refused = |error: &ProviderError| matches!(error, ProviderError::Refused(_));
-    type Check = Box<dyn Fn(&ProviderError) -> bool>;
     let cases: Vec<(u16, Value, Check)> = vec![
         (
             402,

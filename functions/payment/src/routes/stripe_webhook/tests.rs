@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use aws_lc_rs::hmac;
 use http::{Method, StatusCode};
 use jiff::Timestamp;
@@ -24,7 +26,11 @@ async fn app() -> App {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut hex = String::new();
+    for byte in bytes {
+        write!(hex, "{byte:02x}").unwrap();
+    }
+    hex
 }
 
 fn signature(secret: &str, at: Timestamp, body: &str) -> String {
