@@ -67,9 +67,9 @@ pub async fn run(state: &State) -> Result<Counts, Failure> {
     let now = state.clock.now();
     let mut tasks = JoinSet::new();
     let (payments, refunds, due) = tokio::try_join!(
-        state.payments.abandoned(now, BATCH),
-        state.payments.abandoned_refunds(now, BATCH),
-        state.orders.refunds_due(now, BATCH),
+        Box::pin(state.payments.abandoned(now, BATCH)),
+        Box::pin(state.payments.abandoned_refunds(now, BATCH)),
+        Box::pin(state.orders.refunds_due(now, BATCH)),
     )?;
     for payment in payments {
         let state = state.clone();
