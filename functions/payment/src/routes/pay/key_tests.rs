@@ -10,6 +10,7 @@ use shared::testing::{Answer, call, issuer};
 use tokio::task::JoinSet;
 
 use crate::provider::TestProvider;
+use crate::reconciler::run;
 use crate::testing::{App, Fault, STRANGER, USER};
 
 const KEY: Option<&str> = Some("the-clients-own");
@@ -117,6 +118,49 @@ async fn without_a_body_the_order_of_the_key_is_paid_though_a_newer_one_is_there
         assert_eq!(app.read(&order).await.status, Status::Paid);
         assert_eq!(app.read(&newer).await, newer);
         assert_eq!(app.charges().await, [order.total.amount]);
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_else_finished_is_told_again_under_the_key() {
+    for card in ["pm_card_visa", "pm_card_declined"] {
+        let app = App::new().await;
+        let order = app.order().await;
+        let body = body(&order, card);
+        app.provider.next(Fault::HoldBefore);
+        let (late, ()) = tokio::join!(app.pay_under(KEY, &body), async {
+            app.provider.struck.notified().await;
+            app.outlive_leases();
+            run(&app.state).await.unwrap();
+            app.provider.go_on.notify_one();
+        });
+        assert!(!is_replayed(&late));
+        let again = app.pay_under(KEY, &body).await.expect(late.status);
+        assert!(is_replayed(&again), "{card}");
+        assert_eq!(again.json["payment_id"], late.json["payment_id"]);
+        assert_eq!(app.payments().await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_owner_of_a_key_that_comes_back_late_changes_nothing() {
+    for fault in [Fault::HoldBefore, Fault::HoldAfter] {
+        let app = App::new().await;
+        let order = app.order().await;
+        let body = body(&order, "pm_card_visa");
+        app.provider.next(fault);
+        let (late, receipt) = tokio::join!(app.pay_under(KEY, &body), async {
+            app.provider.struck.notified().await;
+            app.outlive_leases();
+            let receipt = app.pay_under(KEY, &body).await;
+            app.provider.go_on.notify_one();
+            receipt.expect(StatusCode::CREATED)
+        });
+        // The key is not its own any more.
+        assert_eq!(kind(&late.expect(StatusCode::CONFLICT)), "request-in-progress", "{fault:?}");
+        let again = app.pay_under(KEY, &body).await.expect(StatusCode::CREATED);
+        assert_eq!((again.json, receipt.headers.get("idempotency-replayed")), (receipt.json, None));
+        app.assert_paid_once(&order).await;
     }
 }
 

@@ -306,3 +306,24 @@ async fn a_lost_answer_is_asked_for_under_the_key() {
         app.assert_refunded(&order, &[5097]).await;
     }
 }
+
+#[tokio::test]
+async fn what_the_reconciler_finished_is_told_again_under_the_key() {
+    for (card, amounts) in [("pm_card_visa", &[2000][..]), ("pm_card_refund_fail", &[])] {
+        let app = App::new().await;
+        let (order, payment_id) = app.paid(card).await;
+        let body = body(Some(2000));
+        app.provider.next(Fault::HoldBefore);
+        let (late, ()) = tokio::join!(app.refund(payment_id, KEY, &body), async {
+            app.provider.struck.notified().await;
+            app.outlive_leases();
+            assert_eq!(run(&app.state).await.is_ok(), !amounts.is_empty());
+            app.provider.go_on.notify_one();
+        });
+        assert!(!is_replayed(&late));
+        let again = app.refund(payment_id, KEY, &body).await.expect(late.status);
+        assert!(is_replayed(&again), "{card}");
+        assert_eq!(again.json["refund_id"], late.json["refund_id"]);
+        app.assert_refunded(&order, amounts).await;
+    }
+}
