@@ -15,7 +15,7 @@ use shared::id::Generator;
 use shared::idempotency::Idempotency;
 use shared::page::PageQuery;
 use shared::routes::Service;
-use shared::testing::{Answer, Database, call, issuer};
+use shared::testing::{Answer, Call, Database, call, issuer};
 use tokio::sync::Notify;
 use user::store::UserStore;
 use uuid::Uuid;
@@ -27,6 +27,7 @@ use crate::store::PaymentStore;
 
 pub(crate) const USER: Uuid = Uuid::from_u128(1);
 pub(crate) const STRANGER: Uuid = Uuid::from_u128(2);
+pub(crate) const ADMIN: Uuid = Uuid::from_u128(3);
 
 pub(crate) struct App {
     pub(crate) router: Router,
@@ -197,12 +198,31 @@ impl App {
     }
 
     pub(crate) async fn pay(&self, body: &Value) -> Answer {
-        call(Method::POST, "/pay").token(&self.token()).json(body).send(&self.router).await
+        self.pay_under(None, body).await
+    }
+
+    /// Pays under an `Idempotency-Key`, or without one.
+    pub(crate) async fn pay_under(&self, key: Option<&str>, body: &Value) -> Answer {
+        under(key, call(Method::POST, "/pay")).token(&self.token()).json(body).send(&self.router).await
     }
 
     /// Pays `order` with a card.
     pub(crate) async fn pay_with(&self, order: &Order, card: &str) -> Answer {
         self.pay(&json!({"order_id": order.id, "payment_method": card})).await
+    }
+
+    /// A paid order, and its payment.
+    pub(crate) async fn paid(&self, card: &str) -> (Order, Uuid) {
+        let order = self.order().await;
+        let receipt = self.pay_with(&order, card).await.expect(StatusCode::CREATED);
+        (order, receipt.json["payment_id"].as_str().unwrap().parse().unwrap())
+    }
+
+    /// Asks for a refund as an admin.
+    pub(crate) async fn refund(&self, payment_id: Uuid, key: Option<&str>, body: &Value) -> Answer {
+        let token = issuer().admin_token(ADMIN, self.now());
+        let post = under(key, call(Method::POST, &format!("/payments/{payment_id}/refund")));
+        post.token(&token).json(body).send(&self.router).await
     }
 
     /// Pays `order` in a function that is killed when `fault` strikes.
@@ -232,6 +252,16 @@ impl App {
             .collect()
     }
 
+    /// The amounts that the provider paid back.
+    pub(crate) async fn refunds(&self) -> Vec<u64> {
+        let items: Vec<Value> = self.database.items("PaymentTable").await;
+        items
+            .iter()
+            .filter(|item| item["sk"] == "REFUND" && item["failed"].is_null())
+            .map(|item| item["amount"]["amount"].as_u64().unwrap())
+            .collect()
+    }
+
     pub(crate) async fn payments(&self) -> Vec<Payment> {
         self.state.payments.payments(USER, &PageQuery::default()).await.unwrap().items
     }
@@ -254,5 +284,38 @@ impl App {
         assert_eq!(self.state.orders.newest_open(USER).await.unwrap(), None);
         self.outlive_leases();
         assert_eq!(self.state.payments.abandoned(self.now(), 100).await.unwrap(), []);
+    }
+    /// However it came about: `amounts` went back, at the provider, of the one payment and of the order, which was paid
+    /// by it; nothing is left in flight, and nothing due where all went back.
+    pub(crate) async fn assert_refunded(&self, order: &Order, amounts: &[u64]) {
+        let mut booked = self.refunds().await;
+        booked.sort_unstable();
+        let mut expected = amounts.to_vec();
+        expected.sort_unstable();
+        assert_eq!(booked, expected, "what the provider paid back");
+        let sum = amounts.iter().sum();
+        assert_eq!(self.charges().await, [order.total.amount]);
+        let after = self.read(order).await;
+        let payment = self.state.payments.payment(USER, after.payment_id.unwrap()).await.unwrap().unwrap();
+        assert_eq!((payment.refunded, payment.refund_reserved), (sum, sum), "of the payment");
+        assert_eq!(after.refunded, sum, "of the order");
+        let entries = after.history.iter().filter_map(|entry| entry.refund);
+        let mut entries: Vec<u64> = entries.map(|refund| refund.amount).collect();
+        entries.sort_unstable();
+        assert_eq!(entries, expected, "in the order's history");
+        assert_eq!(after.status == Status::Refunded, sum == order.total.amount, "{}", after.status);
+        self.outlive_leases();
+        assert_eq!(self.state.payments.abandoned(self.now(), 100).await.unwrap(), []);
+        assert_eq!(self.state.payments.abandoned_refunds(self.now(), 100).await.unwrap(), []);
+        if sum == order.total.amount {
+            assert_eq!(self.state.orders.refunds_due(Timestamp::MAX, 100).await.unwrap(), []);
+        }
+    }
+}
+
+fn under(key: Option<&str>, call: Call) -> Call {
+    match key {
+        Some(key) => call.header("idempotency-key", key),
+        None => call,
     }
 }

@@ -236,6 +236,10 @@ fn unknown(app: &App, payment: &Payment) -> Problem {
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
+mod key_tests;
+#[cfg(test)]
+mod kill_tests;
+#[cfg(test)]
 mod parallel_tests;
 #[cfg(test)]
 mod tests;

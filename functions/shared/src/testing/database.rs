@@ -1,6 +1,7 @@
 //! A fresh DynamoDB per test, with the tables that `template.yaml` declares.
 
 mod bulk;
+mod hang;
 mod outage;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,8 @@ use aws_smithy_types::body::SdkBody;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use hang::Hang;
+pub use hang::When;
 use outage::Outage;
 
 use crate::aws::Aws;
@@ -37,6 +40,7 @@ pub struct Database {
     embedded: Option<Embedded>,
     loss: Loss,
     calls: Calls,
+    hang: Hang,
     outage: Outage,
 }
 
@@ -59,17 +63,19 @@ impl Database {
     pub async fn new(tables: &[&str]) -> Self {
         let env = Env::process();
         let (loss, calls) = (Loss::default(), Calls::default());
-        let outage = Outage::default();
+        let (hang, outage) = (Hang::default(), Outage::default());
         let (client, prefix, embedded) = if env.optional("AWS_ENDPOINT_URL").is_some() {
             let unique = u64::from_le_bytes(Generator::system().bytes());
             (Aws::new(&env).expect("region and credentials").dynamodb(), format!("test-{unique:x}-"), None)
         } else {
             let database = Arc::new(dynoxide::Database::memory().expect("a database in memory"));
-            let embedded = Embedded { database, loss: Arc::clone(&loss), calls: Arc::clone(&calls) };
+            let embedded =
+                Embedded { database, loss: Arc::clone(&loss), calls: Arc::clone(&calls), hang: hang.clone() };
             (client(embedded.clone()), String::new(), Some(embedded))
         };
         let config = client.config().to_builder().interceptor(outage.clone()).build();
-        let database = Self { client: Client::from_conf(config), prefix, embedded, loss, calls, outage };
+        let client = Client::from_conf(config);
+        let database = Self { client, prefix, embedded, loss, calls, hang, outage };
         for name in tables {
             let table = TEMPLATE.table(name).unwrap_or_else(|| panic!("template.yaml has no table {name}"));
             database.create(&table.create_table, name).await;
@@ -117,6 +123,15 @@ impl Database {
     /// Whether [`lose_answers`](Self::lose_answers) does anything.
     pub fn can_lose_answers(&self) -> bool {
         self.prefix.is_empty()
+    }
+
+    /// Does `work` in a function that is killed at this call, counted from 0: what it came to where it makes no such call,
+    /// and else none. Only the embedded database kills.
+    ///
+    /// # Panics
+    /// When another thread panicked in here.
+    pub async fn kill_at<T>(&self, call: usize, when: When, work: impl Future<Output = T>) -> Option<T> {
+        self.hang.kill(call, when, work).await
     }
 
     /// From now on fails every call of this operation before it is sent, as when DynamoDB is out of reach; `None` ends it.
@@ -192,6 +207,7 @@ struct Embedded {
     database: Arc<dynoxide::Database>,
     loss: Loss,
     calls: Calls,
+    hang: Hang,
 }
 
 impl Embedded {
@@ -253,10 +269,13 @@ impl HttpConnector for Embedded {
             let operation = operation.unwrap_or_default();
             let body = request.body().bytes().unwrap_or_default();
             embedded.note(operation, body);
+            let hangs = embedded.hang.of_this_call();
+            embedded.hang.strike(hangs, When::Before).await;
             let (status, body) = match dispatch(&embedded.database, operation, body) {
                 Ok(body) => (200, body),
                 Err(error) => (error.status_code(), error.to_json()),
             };
+            embedded.hang.strike(hangs, When::After).await;
             if embedded.loses(operation) {
                 return Err(ConnectorError::io("the connection broke off".into()));
             }
