@@ -11,6 +11,10 @@
 //! 3. An error answer frees the key: nothing was done, so the request may be corrected and sent again. What the work
 //!    [noted](Attempt::note) in an earlier transaction is kept for the next owner, who goes on from there.
 //!
+//! Every route that creates something for a user takes a key, but for these: `POST /register` (the user name is taken once, and
+//! no fast hash of a body with a password may be stored), `POST /events` (the event's own id is its key) and `POST /cart` (it
+//! answers a token, and there is no user yet).
+//!
 //! Answers of 500 and above are never stored. Neither may answers be that carry tokens: no route of Auth uses this. Records
 //! are in the table of the service that acts, and expire after a day; that is checked here, since DynamoDB's TTL is late.
 //!

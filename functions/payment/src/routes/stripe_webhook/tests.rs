@@ -5,7 +5,7 @@ use http::{Method, StatusCode};
 use jiff::Timestamp;
 use order::model::{Order, Status};
 use serde_json::{Value, json};
-use shared::testing::{Answer, call};
+use shared::testing::{Answer, When, call};
 
 use crate::model::{Payment, Progress, RefundProgress};
 use crate::provider::Stripe;
@@ -81,6 +81,51 @@ async fn what_a_dead_function_left_is_finished_by_the_webhook() {
         let _heard = tell(&app, &event).await.expect(StatusCode::OK);
     }
     app.assert_paid_once(&order).await;
+}
+
+/// Does something, killed at each call of the database in turn, until it is done before it gets there.
+async fn killed_at_each_call(scenario: impl AsyncFn(usize, When) -> bool) {
+    for when in [When::Before, When::After] {
+        let mut call = 0;
+        while scenario(call, when).await {
+            call += 1;
+        }
+        // Where the database cannot kill, the first one was done.
+        assert!(call >= 4 || call == 0 && std::env::var_os("AWS_ENDPOINT_URL").is_some(), "{call} kills");
+    }
+}
+
+#[tokio::test]
+async fn a_payment_killed_anywhere_after_its_charge_is_finished_by_the_webhook() {
+    killed_at_each_call(async |call, when| {
+        let app = app().await;
+        let order = app.order().await;
+        let killed = app.database.kill_at(call, when, app.pay_with(&order, "pm_card_visa")).await.is_none();
+        if app.charges().await.is_empty() {
+            assert!(killed);
+        } else {
+            let payment = app.payments().await.remove(0);
+            let mut event = succeeded(&payment);
+            event["data"]["object"]["id"] = json!(format!("ch_test_{}", payment.id.simple()));
+            let _heard = tell(&app, &event).await.expect(StatusCode::OK);
+            app.assert_paid_once(&order).await;
+        }
+        killed
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_webhook_killed_anywhere_is_finished_when_it_comes_again() {
+    killed_at_each_call(async |call, when| {
+        let app = app().await;
+        let (order, payment) = abandoned(&app).await;
+        let killed = app.database.kill_at(call, when, tell(&app, &succeeded(&payment))).await.is_none();
+        let _heard = tell(&app, &succeeded(&payment)).await.expect(StatusCode::OK);
+        app.assert_paid_once(&order).await;
+        killed
+    })
+    .await;
 }
 
 #[tokio::test]
