@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 
 use crate::http::ClientAddress;
 
-pub use database::Database;
+pub use database::{Capacity, Database, Faults};
 pub use records::record;
 pub use tokens::{AUDIENCE, ISSUER, Issuer, issuer};
 

@@ -14,7 +14,7 @@ impl Database {
         if let Some(embedded) = &self.embedded {
             let items = items.into_iter().map(embedded_item).collect();
             embedded
-                .database
+                .0
                 .import_items(logical_id, items, dynoxide::ImportOptions::default())
                 .expect("good items");
             return;
