@@ -145,6 +145,15 @@ fn a_payments_lease_is_longer_than_a_request_may_take() {
     assert!(payment::model::LEASE.unsigned_abs() > limit, "{} and {limit:?}", payment::model::LEASE);
 }
 
+/// And whoever owns an idempotency key.
+#[test]
+fn an_idempotency_keys_lease_is_longer_than_a_request_may_take() {
+    for function in template().functions().iter().filter(|function| !function.routes.is_empty()) {
+        let (limit, lease) = (function.timeout, shared::idempotency::LEASE);
+        assert!(lease.unsigned_abs() > limit, "{}: {limit:?} and {lease}", function.name);
+    }
+}
+
 #[test]
 fn a_service_reaches_no_table_that_its_crate_does_not_depend_on() {
     let template = template();
@@ -152,8 +161,8 @@ fn a_service_reaches_no_table_that_its_crate_does_not_depend_on() {
         ("AuthTable", &["auth", "auth-mailer", "auth-operator"]),
         ("AuthOutboxTable", &["auth", "auth-mailer", "auth-operator"]),
         ("UserTable", &["user", "auth", "auth-mailer", "order", "notification-worker"]),
-        ("CartTable", &["cart", "order"]),
-        ("OrderTable", &["order", "payment", "payment-reconciler"]),
+        ("CartTable", &["cart", "order", "order-expiry"]),
+        ("OrderTable", &["order", "order-expiry", "payment", "payment-reconciler"]),
         ("PaymentTable", &["payment", "payment-reconciler"]),
         ("NotificationTable", &["notification", "notification-worker"]),
         ("AnalyticsTable", &["analytics", "analytics-worker"]),

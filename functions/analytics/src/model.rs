@@ -38,6 +38,8 @@ pub struct Event {
     pub order_id: Option<Uuid>,
     /// What was earned by it.
     pub revenue: Option<Money>,
+    /// What was paid back by it.
+    pub refund: Option<Money>,
     /// What else the client said.
     pub properties: Properties,
 }
@@ -84,13 +86,26 @@ impl EventName {
             Kind::Shipped => "shipped",
             Kind::Delivered => "delivered",
             Kind::Cancelled => "cancelled",
+            Kind::Expired => "expired",
+            Kind::PartiallyRefunded => "partially_refunded",
+            Kind::Refunded => "refunded",
         };
         Self(format!("{ORDER_PREFIX}{name}"))
     }
 
     /// What happened to an order, where that is what the name says.
     fn order_kind(&self) -> Option<Kind> {
-        let kinds = [Kind::Placed, Kind::Paid, Kind::Packed, Kind::Shipped, Kind::Delivered, Kind::Cancelled];
+        let kinds = [
+            Kind::Placed,
+            Kind::Paid,
+            Kind::Packed,
+            Kind::Shipped,
+            Kind::Delivered,
+            Kind::Cancelled,
+            Kind::Expired,
+            Kind::PartiallyRefunded,
+            Kind::Refunded,
+        ];
         kinds.into_iter().find(|kind| Self::of_order(*kind) == *self)
     }
 }
@@ -160,6 +175,8 @@ pub enum Counter {
     Happened(EventName),
     /// What was earned in a currency, in minor units.
     Revenue(Currency),
+    /// What was paid back in a currency, in minor units.
+    Refunds(Currency),
 }
 
 impl Counter {
@@ -168,13 +185,16 @@ impl Counter {
         match self {
             Self::Happened(name) => name.as_str().to_owned(),
             Self::Revenue(currency) => format!("revenue#{currency}"),
+            Self::Refunds(currency) => format!("refunds#{currency}"),
         }
     }
 
     /// The counter of this name.
     pub fn parse(name: &str) -> Option<Self> {
-        match name.strip_prefix("revenue#") {
-            Some(currency) => currency.parse().ok().map(Self::Revenue),
+        match name.split_once('#') {
+            Some(("revenue", currency)) => currency.parse().ok().map(Self::Revenue),
+            Some(("refunds", currency)) => currency.parse().ok().map(Self::Refunds),
+            Some(_) => None,
             None => EventName::try_from(name.to_owned()).ok().map(Self::Happened),
         }
     }
@@ -187,9 +207,12 @@ pub struct Sums {
     pub events: BTreeMap<String, u64>,
     /// How often each thing happened to an order.
     pub orders: BTreeMap<Kind, u64>,
-    /// What was earned, per currency.
+    /// What was earned, per currency; refunds are not taken off, for they may be of another day.
     #[serde(serialize_with = "as_money")]
     pub revenue: BTreeMap<Currency, u64>,
+    /// What was paid back, per currency.
+    #[serde(serialize_with = "as_money")]
+    pub refunds: BTreeMap<Currency, u64>,
 }
 
 impl Sums {
@@ -197,6 +220,7 @@ impl Sums {
     pub fn add(&mut self, counter: Counter, value: u64) {
         let sum = match counter {
             Counter::Revenue(currency) => self.revenue.entry(currency).or_default(),
+            Counter::Refunds(currency) => self.refunds.entry(currency).or_default(),
             Counter::Happened(name) => match name.order_kind() {
                 Some(kind) => self.orders.entry(kind).or_default(),
                 None => self.events.entry(name.into()).or_default(),
@@ -210,6 +234,7 @@ impl Sums {
         merge(&mut self.events, &other.events);
         merge(&mut self.orders, &other.orders);
         merge(&mut self.revenue, &other.revenue);
+        merge(&mut self.refunds, &other.refunds);
     }
 }
 
@@ -291,23 +316,33 @@ mod tests {
     #[test]
     fn counters_keep_their_meaning_in_the_table() {
         let eur = "EUR".parse().unwrap();
-        for counter in [Counter::Happened("page_view".to_owned().try_into().unwrap()), Counter::Revenue(eur)]
-        {
+        let page_view = Counter::Happened("page_view".to_owned().try_into().unwrap());
+        for counter in [page_view, Counter::Revenue(eur), Counter::Refunds(eur)] {
             assert_eq!(Counter::parse(&counter.name()), Some(counter));
         }
         assert_eq!(Counter::parse("revenue#x"), None);
+        assert_eq!(Counter::parse("losses#EUR"), None);
+    }
+
+    #[test]
+    fn whatever_happens_to_an_order_is_counted_as_that() {
+        for kind in [Kind::Placed, Kind::Cancelled, Kind::Expired, Kind::PartiallyRefunded, Kind::Refunded] {
+            let mut sums = Sums::default();
+            sums.add(Counter::Happened(EventName::of_order(kind)), 1);
+            assert_eq!(sums.orders, [(kind, 1)].into());
+        }
     }
 
     #[test]
     fn a_client_may_count_revenue_and_orders_of_its_own_apart_from_ours() {
         let mut sums = Sums::default();
-        for name in ["revenue", "order"] {
+        for name in ["revenue", "refunds", "order"] {
             sums.add(Counter::parse(name).unwrap(), 1);
         }
         sums.add(Counter::Happened(EventName::of_order(Kind::Paid)), 2);
         assert_eq!(
             serde_json::to_value(sums).unwrap(),
-            serde_json::json!({ "events": { "order": 1, "revenue": 1 }, "orders": { "paid": 2 }, "revenue": [] })
+            serde_json::json!({ "events": { "order": 1, "refunds": 1, "revenue": 1 }, "orders": { "paid": 2 }, "revenue": [], "refunds": [] })
         );
     }
 }

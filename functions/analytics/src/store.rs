@@ -5,7 +5,7 @@
 //! | raw event, deleted 90 days later by the attribute `expires_at` | `EVENT#<event id>` | `EVENT` |
 //! | counter of one UTC day, stays | `DAY#<YYYY-MM-DD>` | `COUNTER#<name>` |
 //!
-//! A counter is an event's name, or `revenue#<currency>` in minor units. Event and counters are written in one
+//! A counter is an event's name, or `revenue#<currency>` or `refunds#<currency>` in minor units. Event and counters are written in one
 //! transaction on condition that the event is new: a duplicate changes nothing, and counters are always what the raw
 //! events add up to.
 
@@ -44,6 +44,8 @@ struct EventItem<'a> {
     order_id: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
     revenue: Option<Money>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refund: Option<Money>,
     /// JSON text.
     #[serde(skip_serializing_if = "Option::is_none")]
     properties: Option<String>,
@@ -79,6 +81,7 @@ impl AnalyticsStore {
             anonymous_id: event.anonymous_id.as_ref(),
             order_id: event.order_id,
             revenue: event.revenue,
+            refund: event.refund,
             properties: event.properties.to_json(),
             expires_at: event.expires_at(),
         };
@@ -89,6 +92,10 @@ impl AnalyticsStore {
         if let Some(revenue) = event.revenue {
             let counter = Counter::Revenue(revenue.currency);
             transaction.add(self.count_write(event.day(), &counter, revenue.amount)?);
+        }
+        if let Some(refund) = event.refund {
+            let counter = Counter::Refunds(refund.currency);
+            transaction.add(self.count_write(event.day(), &counter, refund.amount)?);
         }
         match transaction.run().await {
             Ok(()) => Ok(true),

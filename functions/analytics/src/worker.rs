@@ -57,6 +57,7 @@ fn counted(event: OrderEvent) -> Event {
         anonymous_id: None,
         order_id: Some(event.order.id),
         revenue: (event.kind == Kind::Paid).then_some(event.order.total),
+        refund: event.refund,
         properties: Properties::default(),
         id: event.id,
     }
@@ -69,7 +70,7 @@ mod tests {
     use aws_lambda_events::event::dynamodb::{Event as Batch, EventRecord};
     use http::{Method, StatusCode};
     use jiff::{SignedDuration, Timestamp};
-    use order::model::{Actor, HistoryEntry, Order, Status};
+    use order::model::{Act, Actor, Order, Refunded, Status};
     use serde_json::{Value, json};
     use shared::db::Key;
     use shared::money::Money;
@@ -89,11 +90,13 @@ mod tests {
             status: Status::PendingPayment,
             lines: Vec::new(),
             total: Money::new(amount, currency.parse().unwrap()),
+            refunded: 0,
             shipping_address: None,
             payment_id: None,
             shipment: None,
             created_at: at,
-            history: vec![HistoryEntry { status: Status::PendingPayment, at, by: Actor::Customer }],
+            pay_until: at,
+            history: vec![Act::of(Actor::Customer, at).entry(Status::PendingPayment)],
         }
     }
 
@@ -101,7 +104,7 @@ mod tests {
         let mut order = order.clone();
         let at = order.created_at + SignedDuration::from_hours(24 * days);
         order.status = status;
-        order.history.push(HistoryEntry { status, at, by: Actor::Admin });
+        order.history.push(Act::of(Actor::Admin, at).entry(status));
         order
     }
 
@@ -145,7 +148,7 @@ mod tests {
         let query = "/analytics/summary?from=2026-01-01&to=2026-01-03";
         let answer = call(Method::GET, query).token(&app.admin()).send(&app.router).await;
         let days = &answer.expect(StatusCode::OK).json["days"];
-        let day = |n: u32, orders: Value, revenue: Value| json!({ "date": format!("2026-01-0{n}"), "events": {}, "orders": orders, "revenue": revenue });
+        let day = |n: u32, orders: Value, revenue: Value| json!({ "date": format!("2026-01-0{n}"), "events": {}, "orders": orders, "revenue": revenue, "refunds": [] });
         assert_eq!(
             days,
             &json!([
@@ -153,6 +156,48 @@ mod tests {
                 day(2, json!({ "paid": 1 }), json!([{ "amount": 1999, "currency": "EUR" }])),
                 day(3, json!({ "packed": 1 }), json!([])),
             ])
+        );
+    }
+
+    #[tokio::test]
+    async fn refunds_are_counted_beside_the_revenue_each_once() {
+        let app = App::new().await;
+        let refund = |order: &Order, number: u128, amount: u64| {
+            let refunded = Refunded {
+                refund_id: Uuid::from_u128(number),
+                amount: Money { amount, ..order.total },
+                by: Actor::Admin,
+                by_id: None,
+                reason: None,
+            };
+            order.clone().refunded(&refunded, order.created_at).unwrap()
+        };
+        let placed = order(1, 1999, "EUR");
+        let paid = moved(&Order { payment_id: Some(Uuid::from_u128(5)), ..placed.clone() }, Status::Paid, 0);
+        let once = refund(&paid, 1, 500);
+        let twice = refund(&once, 2, 500);
+        let whole = refund(&twice, 3, 999);
+        let expired = moved(&order(2, 100, "EUR"), Status::Expired, 0);
+        let records = || {
+            vec![
+                change(Some(&placed), &paid, 1),
+                change(Some(&paid), &once, 2),
+                change(Some(&once), &twice, 3),
+                change(Some(&twice), &whole, 4),
+                change(Some(&order(2, 100, "EUR")), &expired, 5),
+            ]
+        };
+        deliver(&app, records()).await;
+        deliver(&app, records()).await;
+        let eur = json!([{ "amount": 1999, "currency": "EUR" }]);
+        assert_eq!(
+            total(&app).await,
+            json!({
+                "events": {},
+                "orders": { "paid": 1, "partially_refunded": 2, "refunded": 1, "expired": 1 },
+                "revenue": eur,
+                "refunds": eur,
+            })
         );
     }
 
@@ -217,6 +262,7 @@ mod tests {
                 "events": { "search": 10 },
                 "orders": { "placed": 20, "paid": 20, "packed": 20 },
                 "revenue": [{ "amount": 1000, "currency": "EUR" }, { "amount": 70, "currency": "USD" }],
+                "refunds": [],
             })
         );
     }

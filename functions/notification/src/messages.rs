@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use order::events::OrderEvent;
 use order::model::Order;
 use shared::mail::{Mail, escape};
 use shared::money::{Currency, Money};
@@ -17,10 +18,11 @@ pub struct Message {
     pub sms: String,
 }
 
-/// The message that tells `name` of `event`.
-pub fn compose(event: EventKind, order: &Order, name: &str) -> Message {
+/// The message that tells `name` of `event`, which is of this kind.
+pub fn compose(kind: EventKind, event: &OrderEvent, name: &str) -> Message {
+    let order = &event.order;
     let id = order.id;
-    let (subject, body) = match event {
+    let (subject, body) = match kind {
         EventKind::OrderPlaced => (
             format!("We have your order {id}"),
             format!("Thank you for your order {id}. We send it as soon as it is paid."),
@@ -34,11 +36,17 @@ pub fn compose(event: EventKind, order: &Order, name: &str) -> Message {
             format!("Your order {id} has arrived"),
             format!("Your order {id} was delivered. We hope that you like it."),
         ),
-        EventKind::OrderCancelled => {
-            (format!("Your order {id} is cancelled"), format!("Your order {id} was cancelled."))
+        EventKind::OrderCancelled => (format!("Your order {id} is cancelled"), cancelled(order)),
+        EventKind::OrderExpired => (
+            format!("Your order {id} has expired"),
+            format!("Your order {id} was not paid in time and has expired. Nothing was charged."),
+        ),
+        EventKind::OrderPartiallyRefunded => {
+            (format!("A part of your order {id} is refunded"), refunded(event))
         }
+        EventKind::OrderRefunded => (format!("Your order {id} is refunded"), refunded(event)),
     };
-    let sms = match event {
+    let sms = match kind {
         EventKind::OrderShipped => body.clone(),
         _ => format!("{subject}."),
     };
@@ -51,6 +59,16 @@ fn shipped(order: &Order) -> String {
         format!(" with {}, tracking number {}", shipment.carrier.as_str(), shipment.tracking_number.as_str())
     });
     format!("Your order {} is on its way{carrier}.", order.id)
+}
+
+fn cancelled(order: &Order) -> String {
+    let refund = if order.refund_due() { " You get back what you paid." } else { "" };
+    format!("Your order {} was cancelled.{refund}", order.id)
+}
+
+fn refunded(event: &OrderEvent) -> String {
+    let sum = event.refund.map_or_else(|| "what you paid".to_owned(), amount);
+    format!("We have refunded {sum} for your order {}.", event.order.id)
 }
 
 fn text(order: &Order, name: &str, body: &str) -> String {
@@ -107,13 +125,26 @@ mod tests {
     use super::*;
     use crate::testing::order;
 
-    const ALL: [EventKind; 5] = [
+    const ALL: [EventKind; 8] = [
         EventKind::OrderPlaced,
         EventKind::OrderPaid,
         EventKind::OrderShipped,
         EventKind::OrderDelivered,
         EventKind::OrderCancelled,
+        EventKind::OrderExpired,
+        EventKind::OrderPartiallyRefunded,
+        EventKind::OrderRefunded,
     ];
+
+    fn event(order: Order) -> OrderEvent {
+        OrderEvent {
+            id: "1".to_owned(),
+            kind: order::events::Kind::Placed,
+            at: order.created_at,
+            refund: None,
+            order,
+        }
+    }
 
     #[test]
     fn amounts_have_the_decimals_of_their_currency() {
@@ -130,15 +161,32 @@ mod tests {
 
     #[test]
     fn every_message_says_which_order_it_is_about() {
-        let order = order();
-        for event in ALL {
-            let message = compose(event, &order, "Ann");
+        let event = event(order());
+        for kind in ALL {
+            let message = compose(kind, &event, "Ann");
             for form in [&message.mail.subject, &message.mail.text, &message.mail.html, &message.sms] {
-                assert!(form.contains(&order.id.to_string()), "{event:?}: {form}");
+                assert!(form.contains(&event.order.id.to_string()), "{kind:?}: {form}");
             }
             assert!(message.mail.text.contains("Hello Ann"));
             assert!(message.mail.text.contains("2 × Espresso: 19.98 EUR"), "{}", message.mail.text);
-            assert!(!message.mail.subject.contains('\n') && message.sms.len() <= 160, "{event:?}");
+            assert!(!message.mail.subject.contains('\n') && message.sms.len() <= 160, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_refund_says_how_much_and_a_cancellation_whether_there_will_be_one() {
+        let refund = Some(Money::new(500, "EUR".parse().unwrap()));
+        let refunded = OrderEvent { refund, ..event(order()) };
+        for kind in [EventKind::OrderPartiallyRefunded, EventKind::OrderRefunded] {
+            let text = compose(kind, &refunded, "Ann").mail.text;
+            assert!(text.contains("We have refunded 5.00 EUR for your order"), "{text}");
+        }
+        let mut cancelled = order();
+        cancelled.status = order::model::Status::Cancelled;
+        for paid in [false, true] {
+            cancelled.payment_id = paid.then(uuid::Uuid::nil);
+            let text = compose(EventKind::OrderCancelled, &event(cancelled.clone()), "Ann").mail.text;
+            assert_eq!(text.contains("You get back what you paid."), paid, "{text}");
         }
     }
 
@@ -146,7 +194,7 @@ mod tests {
     fn a_shipped_order_can_be_tracked() {
         let mut order = order();
         order.shipment = serde_json::from_str(r#"{"carrier":"DHL","tracking_number":"JJD<1>"}"#).unwrap();
-        let message = compose(EventKind::OrderShipped, &order, "Ann");
+        let message = compose(EventKind::OrderShipped, &event(order), "Ann");
         assert!(message.sms.ends_with("with DHL, tracking number JJD<1>."), "{}", message.sms);
         assert!(
             message.mail.html.contains("with DHL, tracking number JJD&lt;1&gt;."),
@@ -159,8 +207,9 @@ mod tests {
     fn what_people_typed_is_text_in_the_html() {
         let mut order = order();
         order.lines[0].name = "\"><img src=x onerror='a()'>&".to_owned().try_into().unwrap();
-        for event in ALL {
-            let html = compose(event, &order, "<script>alert(1)</script>").mail.html;
+        let event = event(order);
+        for kind in ALL {
+            let html = compose(kind, &event, "<script>alert(1)</script>").mail.html;
             assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{html}");
             assert!(html.contains("&quot;&gt;&lt;img src=x onerror=&#39;a()&#39;&gt;&amp;"), "{html}");
             assert!(!html.contains("<script") && !html.contains("<img"), "{html}");

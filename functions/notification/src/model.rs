@@ -20,6 +20,12 @@ pub enum EventKind {
     OrderDelivered,
     /// It was given up.
     OrderCancelled,
+    /// It was not paid in time.
+    OrderExpired,
+    /// A part of what was paid was paid back.
+    OrderPartiallyRefunded,
+    /// The last of what was paid was paid back.
+    OrderRefunded,
 }
 
 impl EventKind {
@@ -32,6 +38,9 @@ impl EventKind {
             Kind::Shipped => Some(Self::OrderShipped),
             Kind::Delivered => Some(Self::OrderDelivered),
             Kind::Cancelled => Some(Self::OrderCancelled),
+            Kind::Expired => Some(Self::OrderExpired),
+            Kind::PartiallyRefunded => Some(Self::OrderPartiallyRefunded),
+            Kind::Refunded => Some(Self::OrderRefunded),
         }
     }
 }
@@ -118,6 +127,12 @@ pub struct Preferences {
     /// That it was given up.
     #[serde(deserialize_with = "object")]
     pub order_cancelled: Channels,
+    /// That it was not paid in time. This one and the next are younger than the others: who leaves them out has e-mail.
+    #[serde(default = "Channels::email", deserialize_with = "object")]
+    pub order_expired: Channels,
+    /// That what was paid, or a part of it, was paid back.
+    #[serde(default = "Channels::email", deserialize_with = "object")]
+    pub order_refunded: Channels,
 }
 
 /// By which channels.
@@ -130,10 +145,16 @@ pub struct Channels {
     pub sms: bool,
 }
 
+impl Channels {
+    fn email() -> Self {
+        Self { email: true, sms: false }
+    }
+}
+
 impl Default for Preferences {
     /// Everything by e-mail; by SMS only when there is a parcel to expect or to fetch.
     fn default() -> Self {
-        let email = Channels { email: true, sms: false };
+        let email = Channels::email();
         let both = Channels { email: true, sms: true };
         Self {
             order_placed: email,
@@ -141,6 +162,8 @@ impl Default for Preferences {
             order_shipped: both,
             order_delivered: both,
             order_cancelled: email,
+            order_expired: email,
+            order_refunded: email,
         }
     }
 }
@@ -154,6 +177,8 @@ impl Preferences {
             EventKind::OrderShipped => self.order_shipped,
             EventKind::OrderDelivered => self.order_delivered,
             EventKind::OrderCancelled => self.order_cancelled,
+            EventKind::OrderExpired => self.order_expired,
+            EventKind::OrderPartiallyRefunded | EventKind::OrderRefunded => self.order_refunded,
         };
         match channel {
             Channel::Email => channels.email,

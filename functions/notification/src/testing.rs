@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use axum::Router;
 use jiff::{SignedDuration, Timestamp};
-use order::model::{Actor, HistoryEntry, Line, Order, Status};
+use order::model::{Act, Actor, Line, Order, Status};
 use serde_json::Value;
 use shared::clock::Clock;
 use shared::db::Key;
@@ -146,11 +146,13 @@ pub(crate) fn order() -> Order {
             total: money(1998),
         }],
         total: money(1998),
+        refunded: 0,
         shipping_address: None,
         payment_id: None,
         shipment: None,
         created_at: at,
-        history: vec![HistoryEntry { status: Status::PendingPayment, at, by: Actor::Customer }],
+        pay_until: at,
+        history: vec![Act::of(Actor::Customer, at).entry(Status::PendingPayment)],
     }
 }
 
@@ -164,7 +166,7 @@ pub(crate) fn life(states: &[Status]) -> Vec<EventRecord> {
         let old = order.clone();
         let at = order.created_at + SignedDuration::from_hours(number.into());
         order.status = *status;
-        order.history.push(HistoryEntry { status: *status, at, by: Actor::Admin });
+        order.history.push(Act::of(Actor::Admin, at).entry(*status));
         records.push(record(&key, Some(&old), Some(&order), 100 + u64::from(number.unsigned_abs())));
     }
     records

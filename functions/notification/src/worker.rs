@@ -101,7 +101,7 @@ impl<S: Sender> Worker<S> {
             return Ok(());
         };
         let name = profile.name.as_ref().map_or(profile.username.as_str(), |name| name.as_str());
-        let message = compose(kind, &event.order, name);
+        let message = compose(kind, event, name);
         let mut outcome = Ok(());
         for channel in [Channel::Email, Channel::Sms] {
             if preferences.want(kind, channel) {

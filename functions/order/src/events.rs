@@ -1,22 +1,26 @@
-//! What others react to: each state that an order enters is one event, read from the table's stream.
+//! What others react to: each state that an order enters is one event, and each refund, read from the table's stream.
 
 use aws_lambda_events::event::dynamodb::EventRecord;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::AttributeValue;
+use shared::money::Money;
 
-use crate::model::{Order, Status};
+use crate::model::{HistoryEntry, Order, Status};
 use crate::store::ORDER;
 
 /// Something happened to an order. Delivered at least once: [`id`](Self::id) tells what was seen before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderEvent {
-    /// `<order id>:<STATUS>`, the same at every delivery: an order enters each state once.
+    /// The same at every delivery: `<order id>:<STATUS>`, for an order enters each state once, or
+    /// `<order id>:REFUND:<refund id>` for a refund of a part.
     pub id: String,
     /// What happened.
     pub kind: Kind,
     /// When it happened.
     pub at: Timestamp,
+    /// What was refunded by it.
+    pub refund: Option<Money>,
     /// The order as it was written with the event.
     pub order: Order,
 }
@@ -35,8 +39,14 @@ pub enum Kind {
     Shipped,
     /// The carrier brought it.
     Delivered,
-    /// The customer gave it up.
+    /// The customer, or the shop, gave it up.
     Cancelled,
+    /// Nobody paid it in time.
+    Expired,
+    /// Some of what was paid was paid back.
+    PartiallyRefunded,
+    /// The last of what was paid was paid back.
+    Refunded,
 }
 
 /// A record of the stream that cannot be read; it must not be passed over.
@@ -53,36 +63,48 @@ pub enum Unreadable {
     Image(#[source] serde_dynamo::Error),
 }
 
-impl From<Status> for Kind {
-    fn from(status: Status) -> Self {
-        match status {
+impl From<&HistoryEntry> for Kind {
+    fn from(entry: &HistoryEntry) -> Self {
+        match entry.status {
+            Status::Refunded => Self::Refunded,
+            // Only a refund of a part leaves the order in its state.
+            _ if entry.refund.is_some() => Self::PartiallyRefunded,
             Status::PendingPayment => Self::Placed,
             Status::Paid => Self::Paid,
             Status::Packed => Self::Packed,
             Status::Shipped => Self::Shipped,
             Status::Delivered => Self::Delivered,
             Status::Cancelled => Self::Cancelled,
+            Status::Expired => Self::Expired,
         }
     }
 }
 
-/// What happened between two images of an order: every state that `new` was ever in and `old` was not.
+/// What happened between two images of an order: all of `new`'s history that is not in `old`'s.
 pub fn events(old: Option<&Order>, new: &Order) -> Vec<OrderEvent> {
     let known = old.map_or(0, |old| old.history.len());
     new.history
         .iter()
         .skip(known)
         .map(|entry| OrderEvent {
-            id: format!("{}:{}", new.id, entry.status),
-            kind: entry.status.into(),
+            id: event_id(new, entry),
+            kind: entry.into(),
             at: entry.at,
+            refund: entry.refund,
             order: new.clone(),
         })
         .collect()
 }
 
+fn event_id(order: &Order, entry: &HistoryEntry) -> String {
+    match (Kind::from(entry), entry.refund_id) {
+        (Kind::PartiallyRefunded, Some(refund_id)) => format!("{}:REFUND:{refund_id}", order.id),
+        _ => format!("{}:{}", order.id, entry.status),
+    }
+}
+
 /// The events of one record of the order table's stream; none for the pointers beside an order, for a change that
-/// enters no state, and for a deletion.
+/// adds nothing to its history, and for a deletion.
 pub fn from_record(record: &EventRecord) -> Result<Vec<OrderEvent>, Unreadable> {
     let change = &record.change;
     let (Some(AttributeValue::S(_)), Some(AttributeValue::S(sk))) =

@@ -2,22 +2,29 @@
 //!
 //! ```text
 //! PENDING_PAYMENT --pay--> PAID --pack--> PACKED --ship--> SHIPPED --deliver--> DELIVERED
-//!        |
-//!        +--cancel--> CANCELLED
+//!   |         |              |               |                |                    |
+//!   | expire  | cancel       | cancel        +----------------+-- refund ----------+--> REFUNDED
+//!   v         v              v                                                             ^
+//! EXPIRED   CANCELLED      CANCELLED, a refund is due ------------- refund ----------------+
 //! ```
+//!
+//! A refund of a part leaves the state as it is. `model/transition.rs` has the table of all moves.
+
+mod shipment;
+mod transition;
 
 use std::collections::HashMap;
-use std::fmt;
-use std::str::FromStr;
 
 use cart::model::{Cart, Product, ProductId};
 use jiff::Timestamp;
-use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use shared::money::Money;
 use shared::text::Text;
 use user::model::Label;
 use uuid::Uuid;
+
+pub use shipment::{Estimate, Fulfilment, Shipment};
+pub use transition::{Act, Actor, HistoryEntry, Illegal, Reason, Status, Transition};
 
 /// A customer's order. Prices, names and the address are as they were when it was placed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +39,9 @@ pub struct Order {
     pub lines: Vec<Line>,
     /// What it costs in all.
     pub total: Money,
+    /// How much of the total was paid back, in its minor units.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refunded: u64,
     /// Where it goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shipping_address: Option<Label>,
@@ -44,7 +54,9 @@ pub struct Order {
     pub shipment: Option<Shipment>,
     /// When it was placed.
     pub created_at: Timestamp,
-    /// Every state that it was ever in, the first one first; no state comes twice.
+    /// When it expires, unless it is paid, or being paid, by then.
+    pub pay_until: Timestamp,
+    /// Every state that it was ever in and every refund, the first one first; no state is entered twice.
     pub history: Vec<HistoryEntry>,
 }
 
@@ -63,113 +75,19 @@ pub struct Line {
     pub total: Money,
 }
 
-/// A state that the order entered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HistoryEntry {
-    /// The state.
-    pub status: Status,
-    /// When the order entered it.
-    pub at: Timestamp,
-    /// Who moved it there.
-    pub by: Actor,
-}
-
-/// Who moves orders; a kind of person or machine, never a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Actor {
-    /// Its owner.
-    Customer,
-    /// The shop.
-    Admin,
-    /// A payment.
-    Payment,
-}
-
-/// How an order travels.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Shipment {
-    /// Who carries it.
-    pub carrier: Text<100>,
-    /// The carrier's number for it.
-    pub tracking_number: Text<100>,
-    /// When it should arrive.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub estimated_delivery: Option<Estimate>,
-}
-
-/// A day or a moment, RFC 3339 `full-date` or `date-time`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Estimate {
-    /// Some time on this day, at the place of delivery.
-    Day(Date),
-    /// At this time.
-    Time(Timestamp),
-}
-
-/// Where an order stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Status {
-    /// Placed; its stock is taken.
-    PendingPayment,
-    /// Paid.
-    Paid,
-    /// In a parcel.
-    Packed,
-    /// With the carrier.
-    Shipped,
-    /// With the customer.
-    Delivered,
-    /// Given up before it was paid; its stock is returned.
-    Cancelled,
-}
-
-/// A move from one state to another. These are all there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transition {
-    /// A payment went through.
-    Pay,
-    /// The customer gave it up.
-    Cancel,
-    /// The shop put it in a parcel.
-    Pack,
-    /// The shop gave it to a carrier.
-    Ship,
-    /// The carrier brought it.
-    Deliver,
-}
-
-/// What the shop does with a paid order.
+/// A refund that was paid out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fulfilment {
-    /// Puts it in a parcel.
-    Pack,
-    /// Gives it to a carrier.
-    Ship(Shipment),
-    /// The carrier has brought it.
-    Deliver,
-}
-
-/// Why an order cannot move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Illegal {
-    /// No such move leads out of the order's state.
-    #[error("an order that is {from} cannot become {to}")]
-    State {
-        /// The order's state.
-        from: Status,
-        /// The state that was asked for.
-        to: Status,
-    },
-    /// A payment is under way, whose outcome decides.
-    #[error("an order cannot become {to} while a payment for it is under way")]
-    PaymentInProgress {
-        /// The state that was asked for.
-        to: Status,
-    },
+pub struct Refunded {
+    /// Its id.
+    pub refund_id: Uuid,
+    /// How much.
+    pub amount: Money,
+    /// Who asked for it.
+    pub by: Actor,
+    /// Who exactly, where that is a user.
+    pub by_id: Option<Uuid>,
+    /// Why.
+    pub reason: Option<Reason>,
 }
 
 /// Why a cart cannot become an order.
@@ -194,58 +112,15 @@ pub enum Unplaceable {
 pub struct Shortage {
     /// The product.
     pub product_id: ProductId,
+    /// What it is called, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Text<200>>,
     /// How many pieces the cart holds.
     pub requested: u32,
-    /// How many there are; 0 too where the product is gone.
+    /// How many there are; 0 too where the product is gone or not sold any more.
     pub available: u32,
-}
-
-impl Transition {
-    /// The only state that the move leads out of.
-    pub fn from(self) -> Status {
-        match self {
-            Self::Pay | Self::Cancel => Status::PendingPayment,
-            Self::Pack => Status::Paid,
-            Self::Ship => Status::Packed,
-            Self::Deliver => Status::Shipped,
-        }
-    }
-
-    /// The state that the move leads to.
-    pub fn to(self) -> Status {
-        match self {
-            Self::Pay => Status::Paid,
-            Self::Cancel => Status::Cancelled,
-            Self::Pack => Status::Packed,
-            Self::Ship => Status::Shipped,
-            Self::Deliver => Status::Delivered,
-        }
-    }
-
-    /// Who makes the move.
-    pub fn by(self) -> Actor {
-        match self {
-            Self::Pay => Actor::Payment,
-            Self::Cancel => Actor::Customer,
-            Self::Pack | Self::Ship | Self::Deliver => Actor::Admin,
-        }
-    }
-
-    /// What the move adds to the history.
-    pub fn entry(self, at: Timestamp) -> HistoryEntry {
-        HistoryEntry { status: self.to(), at, by: self.by() }
-    }
-}
-
-impl Fulfilment {
-    /// The move.
-    pub fn transition(&self) -> Transition {
-        match self {
-            Self::Pack => Transition::Pack,
-            Self::Ship(_) => Transition::Ship,
-            Self::Deliver => Transition::Deliver,
-        }
-    }
+    /// How many are missing.
+    pub missing: u32,
 }
 
 impl Order {
@@ -257,28 +132,9 @@ impl Order {
         products: &HashMap<ProductId, Product>,
         shipping_address: Option<Label>,
         at: Timestamp,
+        pay_until: Timestamp,
     ) -> Result<Self, Unplaceable> {
-        let mut lines = Vec::with_capacity(cart.lines.len());
-        let mut shortages = Vec::new();
-        for (product_id, &quantity) in &cart.lines {
-            match products.get(product_id).filter(|product| product.stock >= quantity) {
-                Some(product) => lines.push(Line {
-                    product_id: product_id.clone(),
-                    name: product.name.clone(),
-                    quantity,
-                    price: product.price,
-                    total: product.price.times(quantity).ok_or(Unplaceable::Overflow)?,
-                }),
-                None => shortages.push(Shortage {
-                    product_id: product_id.clone(),
-                    requested: quantity,
-                    available: products.get(product_id).map_or(0, |product| product.stock),
-                }),
-            }
-        }
-        if !shortages.is_empty() {
-            return Err(Unplaceable::InsufficientStock(shortages));
-        }
+        let lines = lines(cart, products)?;
         let (first, rest) = lines.split_first().ok_or(Unplaceable::Empty)?;
         if rest.iter().any(|line| line.total.currency != first.total.currency) {
             return Err(Unplaceable::MixedCurrencies);
@@ -288,17 +144,20 @@ impl Order {
             .try_fold(first.total, |sum, line| sum.plus(line.total))
             .ok_or(Unplaceable::Overflow)?;
         let status = Status::PendingPayment;
+        let act = Act { by_id: Some(user_id), ..Act::of(Actor::Customer, at) };
         Ok(Self {
             id,
             user_id,
             status,
             lines,
             total,
+            refunded: 0,
             shipping_address,
             payment_id: None,
             shipment: None,
             created_at: at,
-            history: vec![HistoryEntry { status, at, by: Actor::Customer }],
+            pay_until,
+            history: vec![act.entry(status)],
         })
     }
 
@@ -307,73 +166,95 @@ impl Order {
         self.status == Status::PendingPayment && self.payment_id.is_some()
     }
 
+    /// Whether it was ever paid.
+    pub fn was_paid(&self) -> bool {
+        self.status != Status::PendingPayment && self.payment_id.is_some()
+    }
+
+    /// Whether what was paid has to be paid back, all that is left of it.
+    pub fn refund_due(&self) -> bool {
+        self.status == Status::Cancelled && self.was_paid()
+    }
+
+    /// What was paid and not paid back, or is to be paid.
+    pub fn left(&self) -> Money {
+        Money { amount: self.total.amount.saturating_sub(self.refunded), ..self.total }
+    }
+
     /// The order after the move.
-    pub fn moved(mut self, transition: Transition, at: Timestamp) -> Result<Self, Illegal> {
-        let to = transition.to();
-        if self.status != transition.from() {
-            return Err(Illegal::State { from: self.status, to });
-        }
+    pub fn moved(mut self, transition: Transition, act: Act) -> Result<Self, Illegal> {
+        let from = self.status;
+        let refund = matches!(transition, Transition::Refund | Transition::PartialRefund);
+        let to = transition.from(from).filter(|_| self.was_paid() || !refund);
+        let to = to.ok_or(Illegal::State { from, transition })?;
         // Only the payment itself may move an order that is being paid.
         if self.payment_in_progress() && transition != Transition::Pay {
-            return Err(Illegal::PaymentInProgress { to });
+            return Err(Illegal::PaymentInProgress { transition });
         }
         self.status = to;
-        self.history.push(transition.entry(at));
+        self.history.push(act.entry(to));
         Ok(self)
     }
 
     /// The order after a step of the shop's.
-    pub fn fulfilled(self, step: &Fulfilment, at: Timestamp) -> Result<Self, Illegal> {
-        let mut order = self.moved(step.transition(), at)?;
+    pub fn fulfilled(self, step: &Fulfilment, act: Act) -> Result<Self, Illegal> {
+        let mut order = self.moved(step.transition(), act)?;
         if let Fulfilment::Ship(shipment) = step {
             order.shipment = Some(shipment.clone());
         }
         Ok(order)
     }
+
+    /// The order after a refund, of all that is left or of a part.
+    pub fn refunded(self, refunded: &Refunded, at: Timestamp) -> Result<Self, Illegal> {
+        let (left, amount) = (self.left(), refunded.amount);
+        let transition = if amount == left { Transition::Refund } else { Transition::PartialRefund };
+        let (by, by_id, reason) = (refunded.by, refunded.by_id, refunded.reason.clone());
+        let mut order = self.moved(transition, Act { by, by_id, at, reason })?;
+        if amount.currency != left.currency || !(1..=left.amount).contains(&amount.amount) {
+            return Err(Illegal::Amount { left });
+        }
+        order.refunded += amount.amount;
+        if let Some(entry) = order.history.last_mut() {
+            entry.refund = Some(amount);
+            entry.refund_id = Some(refunded.refund_id);
+        }
+        Ok(order)
+    }
 }
 
-impl Status {
-    /// The state as JSON and DynamoDB have it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::PendingPayment => "PENDING_PAYMENT",
-            Self::Paid => "PAID",
-            Self::Packed => "PACKED",
-            Self::Shipped => "SHIPPED",
-            Self::Delivered => "DELIVERED",
-            Self::Cancelled => "CANCELLED",
+fn lines(cart: &Cart, products: &HashMap<ProductId, Product>) -> Result<Vec<Line>, Unplaceable> {
+    let mut lines = Vec::with_capacity(cart.lines.len());
+    let mut shortages = Vec::new();
+    for (product_id, &requested) in &cart.lines {
+        let product = products.get(product_id);
+        let available = product.map_or(0, |product| product.stock);
+        match product.filter(|_| available >= requested) {
+            Some(product) => lines.push(Line {
+                product_id: product_id.clone(),
+                name: product.name.clone(),
+                quantity: requested,
+                price: product.price,
+                total: product.price.times(requested).ok_or(Unplaceable::Overflow)?,
+            }),
+            None => shortages.push(Shortage {
+                product_id: product_id.clone(),
+                name: product.map(|product| product.name.clone()),
+                requested,
+                available,
+                missing: requested.saturating_sub(available),
+            }),
         }
     }
+    if shortages.is_empty() { Ok(lines) } else { Err(Unplaceable::InsufficientStock(shortages)) }
 }
 
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(amount: &u64) -> bool {
+    *amount == 0
 }
 
-impl TryFrom<String> for Estimate {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        // A `full-date` has ten characters; jiff alone would also take a date-time for a day, and drop the time.
-        let parsed = if text.len() == 10 {
-            Date::from_str(&text).map(Self::Day)
-        } else {
-            Timestamp::from_str(&text).map(Self::Time)
-        };
-        parsed.map_err(|_| "expected an RFC 3339 date or time, such as 2026-01-31 or 2026-01-31T12:00:00Z")
-    }
-}
-
-impl From<Estimate> for String {
-    fn from(estimate: Estimate) -> Self {
-        match estimate {
-            Estimate::Day(date) => date.to_string(),
-            Estimate::Time(time) => time.to_string(),
-        }
-    }
-}
-
+#[cfg(test)]
+mod life_tests;
 #[cfg(test)]
 mod tests;

@@ -10,11 +10,15 @@ pub(crate) mod tracking;
 mod view;
 
 #[cfg(test)]
-mod testing;
+mod cost_tests;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use shared::problem::Problem;
 
+use crate::ending::EndError;
 use crate::model::{Illegal, Status};
+use serde_json::json;
 
 /// How often a write is tried when what it builds on has changed since it was read.
 const ATTEMPTS: u32 = 5;
@@ -26,13 +30,30 @@ fn no_order() -> Problem {
 
 impl From<Illegal> for Problem {
     fn from(illegal: Illegal) -> Self {
-        let problem =
+        let refused =
             Self::conflict("illegal-transition", "The order's state does not allow it", illegal.to_string());
         match illegal {
-            Illegal::State { from, .. } => problem.with("order_status", from.as_str()),
-            Illegal::PaymentInProgress { .. } => problem
+            Illegal::State { from, .. } => refused.with("order_status", from.as_str()),
+            Illegal::PaymentInProgress { .. } => refused
                 .with("order_status", Status::PendingPayment.as_str())
                 .with("payment_in_progress", true),
+            Illegal::Amount { left } => Self::conflict(
+                "refund-exceeds-payment",
+                "There is not that much to refund",
+                illegal.to_string(),
+            )
+            .with("left", json!(left)),
+        }
+    }
+}
+
+impl From<EndError> for Problem {
+    fn from(error: EndError) -> Self {
+        match error {
+            EndError::NoOrder => no_order(),
+            EndError::Illegal(illegal) => illegal.into(),
+            EndError::Contended => Self::unavailable(1),
+            EndError::Db(error) => error.into(),
         }
     }
 }

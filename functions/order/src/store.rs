@@ -4,11 +4,18 @@
 //! |---|---|---|---|
 //! | order | `USER#<user id>` | `ORDER#<order id>` | with its lines and history |
 //! | open pointer | `USER#<user id>` | `OPEN#<order id>` | exists while the order awaits payment |
+//! | refund pointer | `USER#<user id>` | `REFUND#<order id>` | exists while a refund is due: cancelled after it was paid |
 //! | owner pointer | `ORDER#<order id>` | `OWNER` | so that an admin finds an order by its id |
+//! | answer to an `Idempotency-Key` | see [`shared::idempotency`] | | |
 //!
-//! Order ids are UUIDv7, so both lists of a user sort by time. Every change of an order is part of a transaction, also
+//! Open and refund pointers, and they alone, are in the sparse index `due`, the work lists of `order-expiry` and of
+//! payment's reconciler: `due_pk` is `UNPAID` or `REFUND`, `due_at` when there is something to do.
+//!
+//! Order ids are UUIDv7, so the lists of a user sort by time. Every change of an order is part of a transaction, also
 //! where it is the only one: its `ClientRequestToken` makes a repeated call harmless, where a repeated `UpdateItem`
 //! would fail on its own success.
+
+mod due;
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use jiff::Timestamp;
@@ -17,20 +24,19 @@ use shared::db::{DbError, Key, Table, Transaction, TransactionError};
 use shared::page::{Page, PageQuery};
 use uuid::Uuid;
 
-use crate::model::{Fulfilment, Order, Status, Transition};
+pub use due::{DueOrders, RefundDue, UnpaidOrder};
+
+use crate::model::{Act, Actor, Illegal, Order, Refunded, Status, Transition};
+use due::Pointer;
 
 pub(crate) const ORDER: &str = "ORDER#";
 const OPEN: &str = "OPEN#";
+const REFUND: &str = "REFUND#";
 
 /// The only way to Order's table.
 #[derive(Debug, Clone)]
 pub struct OrderStore {
     table: Table,
-}
-
-#[derive(Serialize, Deserialize)]
-struct OpenPointer {
-    order_id: Uuid,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -72,11 +78,11 @@ impl OrderStore {
 
     /// The newest of the user's orders that awaits payment; a payment for it may be under way.
     pub async fn newest_open(&self, user_id: Uuid) -> Result<Option<Order>, DbError> {
-        let pointers: Page<OpenPointer> =
+        let pointers: Page<Pointer> =
             self.table.page(&partition(user_id), OPEN, &PageQuery::default()).await?;
         for pointer in pointers.items {
             let order = self.order(user_id, pointer.order_id).await?;
-            // Between the two reads the order may have been paid or cancelled.
+            // Between the two reads the order may have left the state.
             if let Some(order) = order.filter(|order| order.status == Status::PendingPayment) {
                 return Ok(Some(order));
             }
@@ -87,7 +93,7 @@ impl OrderStore {
     /// Writes a new order with its pointers.
     pub fn place_writes(&self, order: &Order) -> Result<[TransactWriteItem; 3], DbError> {
         let absent = "attribute_not_exists(pk)";
-        let open = OpenPointer { order_id: order.id };
+        let open = Pointer::open(order);
         let owner = OwnerPointer { user_id: order.user_id };
         Ok([
             self.table.put_write(&order_key(order.user_id, order.id), order, absent)?,
@@ -142,90 +148,97 @@ impl OrderStore {
         payment_id: Uuid,
         at: Timestamp,
     ) -> Result<Vec<TransactWriteItem>, DbError> {
-        Ok(vec![self.transition_write(order, &Change::Pay(payment_id), at)?, self.close_write(order)?])
+        // Whatever the order was when it was read: this is what it has to be.
+        let being_paid =
+            Order { status: Status::PendingPayment, payment_id: Some(payment_id), ..order.clone() };
+        let paid = being_paid.clone().moved(Transition::Pay, Act::of(Actor::Payment, at)).map_err(bug)?;
+        Ok(vec![self.move_write(&being_paid, &paid)?, self.close_write(order)?])
     }
 
-    /// Moves the order to cancelled, in the transaction that returns its stock; fails unless it awaits payment and no
-    /// payment is under way.
-    pub fn cancel_writes(&self, order: &Order, at: Timestamp) -> Result<[TransactWriteItem; 2], DbError> {
-        Ok([self.transition_write(order, &Change::Cancel, at)?, self.close_write(order)?])
+    /// Makes of the order what `ended` is, cancelled or expired, in the transaction that returns its stock; fails where
+    /// the order has changed since it was read. Where it was paid, a refund is due from then on.
+    pub fn end_writes(&self, order: &Order, ended: &Order) -> Result<[TransactWriteItem; 2], DbError> {
+        let pointer = match (ended.refund_due(), ended.history.last()) {
+            (true, Some(entry)) => {
+                let key = refund_key(order.user_id, order.id);
+                let due = Pointer::refund(ended, entry.at);
+                self.table.put_write(&key, &due, "attribute_not_exists(pk)")?
+            }
+            _ => self.close_write(order)?,
+        };
+        Ok([self.move_write(order, ended)?, pointer])
     }
 
-    /// Moves a paid order on; [`TransactionError::Cancelled`] where it is not in the state that the move leads out of
-    /// any more.
-    pub async fn fulfil(
-        &self,
-        order: &Order,
-        step: &Fulfilment,
-        at: Timestamp,
-    ) -> Result<(), TransactionError> {
+    /// Makes of the order what `fulfilled` is, one step of the shop's further; [`TransactionError::Cancelled`] where it
+    /// has changed since it was read.
+    pub async fn fulfil(&self, order: &Order, fulfilled: &Order) -> Result<(), TransactionError> {
         let mut transaction = self.transaction();
-        transaction.add(self.transition_write(order, &Change::Fulfil(step), at)?);
+        transaction.add(self.move_write(order, fulfilled)?);
         transaction.run().await
     }
 
-    fn transition_write(
+    /// Records a refund, in the transaction that records it as paid out; fails where the order has changed since it was
+    /// read: read it again. With the last of what was paid, the order is refunded and no refund due any more. A refund
+    /// that the order does not allow ([`Order::refunded`]) is [`DbError::Refused`].
+    pub fn refund_writes(
         &self,
         order: &Order,
-        change: &Change<'_>,
+        refunded: &Refunded,
         at: Timestamp,
-    ) -> Result<TransactWriteItem, DbError> {
-        let transition = change.transition();
-        let entry = attribute(&[transition.entry(at)])?;
-        let shipment = match change {
-            Change::Fulfil(Fulfilment::Ship(shipment)) => Some(attribute(shipment)?),
-            _ => None,
-        };
-        self.table.update_write(&order_key(order.user_id, order.id), |update| {
-            let update = update
+    ) -> Result<Vec<TransactWriteItem>, DbError> {
+        let after = order.clone().refunded(refunded, at).map_err(bug)?;
+        let mut writes = vec![self.move_write(order, &after)?];
+        if order.refund_due() && !after.refund_due() {
+            writes.push(self.table.delete_write(&refund_key(order.user_id, order.id), |delete| delete)?);
+        }
+        Ok(writes)
+    }
+
+    /// Makes of the order what `after` is; fails unless its state, its payment and what was refunded are as in `before`.
+    fn move_write(&self, before: &Order, after: &Order) -> Result<TransactWriteItem, DbError> {
+        let entries = after.history.get(before.history.len()..).unwrap_or_default();
+        let entries = attribute(entries)?;
+        let shipment = after.shipment.as_ref().map(attribute).transpose()?;
+        self.table.update_write(&order_key(before.user_id, before.id), |update| {
+            let mut set = "SET #status = :to, #history = list_append(#history, :entries)".to_owned();
+            let mut condition = "#status = :from".to_owned();
+            let mut update = update
                 .expression_attribute_names("#status", "status")
                 .expression_attribute_names("#history", "history")
-                .expression_attribute_values(":from", text(transition.from().as_str()))
-                .expression_attribute_values(":to", text(transition.to().as_str()))
-                .expression_attribute_values(":entry", entry);
-            let mut expression = "SET #status = :to, #history = list_append(#history, :entry)".to_owned();
-            let update = match shipment {
-                None => update,
-                Some(shipment) => {
-                    expression.push_str(", #shipment = :shipment");
-                    update
-                        .expression_attribute_names("#shipment", "shipment")
-                        .expression_attribute_values(":shipment", shipment)
+                .expression_attribute_names("#payment_id", "payment_id")
+                .expression_attribute_names("#refunded", "refunded")
+                .expression_attribute_values(":from", text(before.status.as_str()))
+                .expression_attribute_values(":to", text(after.status.as_str()))
+                .expression_attribute_values(":entries", entries);
+            match before.payment_id {
+                None => condition.push_str(" AND attribute_not_exists(#payment_id)"),
+                Some(payment_id) => {
+                    condition.push_str(" AND #payment_id = :payment_id");
+                    update = update.expression_attribute_values(":payment_id", text(&payment_id));
                 }
-            };
-            let update = update.update_expression(expression);
-            match change {
-                Change::Pay(payment_id) => update
-                    .condition_expression("#status = :from AND #payment_id = :payment_id")
-                    .expression_attribute_names("#payment_id", "payment_id")
-                    .expression_attribute_values(":payment_id", text(&payment_id)),
-                Change::Cancel => update
-                    .condition_expression("#status = :from AND attribute_not_exists(#payment_id)")
-                    .expression_attribute_names("#payment_id", "payment_id"),
-                Change::Fulfil(_) => update.condition_expression("#status = :from"),
             }
+            if before.refunded == 0 {
+                condition.push_str(" AND attribute_not_exists(#refunded)");
+            } else {
+                condition.push_str(" AND #refunded = :refunded");
+                update = update.expression_attribute_values(":refunded", number(before.refunded));
+            }
+            if after.refunded != before.refunded {
+                set.push_str(", #refunded = :sum");
+                update = update.expression_attribute_values(":sum", number(after.refunded));
+            }
+            if let Some(shipment) = shipment.filter(|_| before.shipment.is_none()) {
+                set.push_str(", #shipment = :shipment");
+                update = update
+                    .expression_attribute_names("#shipment", "shipment")
+                    .expression_attribute_values(":shipment", shipment);
+            }
+            update.update_expression(set).condition_expression(condition)
         })
     }
 
     fn close_write(&self, order: &Order) -> Result<TransactWriteItem, DbError> {
         self.table.delete_write(&open_key(order.user_id, order.id), |delete| delete)
-    }
-}
-
-/// A move with what it writes besides the state.
-enum Change<'a> {
-    Pay(Uuid),
-    Cancel,
-    Fulfil(&'a Fulfilment),
-}
-
-impl Change<'_> {
-    fn transition(&self) -> Transition {
-        match self {
-            Self::Pay(_) => Transition::Pay,
-            Self::Cancel => Transition::Cancel,
-            Self::Fulfil(step) => step.transition(),
-        }
     }
 }
 
@@ -241,6 +254,10 @@ fn open_key(user_id: Uuid, order_id: Uuid) -> Key {
     Key::new(partition(user_id), format!("{OPEN}{order_id}"))
 }
 
+fn refund_key(user_id: Uuid, order_id: Uuid) -> Key {
+    Key::new(partition(user_id), format!("{REFUND}{order_id}"))
+}
+
 fn owner_key(order_id: Uuid) -> Key {
     Key::new(format!("{ORDER}{order_id}"), "OWNER")
 }
@@ -249,6 +266,18 @@ fn text(value: &(impl ToString + ?Sized)) -> AttributeValue {
     AttributeValue::S(value.to_string())
 }
 
+fn number(value: u64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+/// What the caller should not have asked for.
+fn bug(illegal: Illegal) -> DbError {
+    DbError::Refused(illegal.into())
+}
+
 fn attribute<T: Serialize + ?Sized>(value: &T) -> Result<AttributeValue, DbError> {
     serde_dynamo::to_attribute_value(value).map_err(DbError::Format)
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ use order::store::OrderStore;
 use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::id::Generator;
+use shared::idempotency::Idempotency;
 use shared::page::PageQuery;
 use shared::routes::Service;
 use shared::testing::{Answer, Database, call, issuer};
@@ -104,6 +105,8 @@ impl App {
         let service =
             Service { verifier: issuer().verifier(&clock), tables: vec![payments.table(), orders.table()] };
         let order_state = order::State {
+            idempotency: Idempotency::new(orders.table(), clock.clone(), Generator::system()),
+            payment_window: SignedDuration::from_mins(30),
             orders: orders.clone(),
             carts: CartStore::new(database.table("CartTable")),
             users: UserStore::new(database.table("UserTable")),
@@ -159,7 +162,7 @@ impl App {
         let order: Order = serde_json::from_value(json!({
             "id": self.state.ids.uuid(self.now()), "user_id": user_id, "status": "PENDING_PAYMENT",
             "lines": [{"product_id": "mug", "name": "Mug", "quantity": 3, "price": price(1699), "total": price(5097)}],
-            "total": price(5097), "created_at": self.now(),
+            "total": price(5097), "created_at": self.now(), "pay_until": self.now(),
             "history": [{"status": "PENDING_PAYMENT", "at": self.now(), "by": "customer"}],
         }))
         .unwrap();

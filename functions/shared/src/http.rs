@@ -21,6 +21,8 @@ pub use client_address::ClientAddress;
 pub use extract::{Json, OptionalJson, Path, Query};
 pub use form::Form;
 
+pub(crate) use extract::read;
+
 use crate::problem::Problem;
 
 /// The largest request body, in bytes.

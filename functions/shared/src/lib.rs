@@ -10,6 +10,7 @@ pub mod config;
 pub mod db;
 pub mod http;
 pub mod id;
+pub mod idempotency;
 pub mod json;
 pub mod mail;
 pub mod money;

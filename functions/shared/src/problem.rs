@@ -1,5 +1,6 @@
 //! Errors as clients see them: `application/problem+json` (RFC 9457).
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
@@ -7,29 +8,39 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// One error answer. It says what the caller can do about it and never an internal detail.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Problem {
+    #[serde(with = "crate::idempotency::status")]
     status: StatusCode,
-    kind: &'static str,
-    title: &'static str,
-    detail: Option<String>,
+    kind: Cow<'static, str>,
+    title: Cow<'static, str>,
+    detail: Option<Box<str>>,
     fields: Map<String, Value>,
+    #[serde(skip)]
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
     /// A problem whose type is `urn:problem-type:{kind}` and whose title is the same for every occurrence.
     pub fn new(status: StatusCode, kind: &'static str, title: &'static str) -> Self {
-        Self { status, kind, title, detail: None, fields: Map::new(), headers: Vec::new() }
+        Self {
+            status,
+            kind: kind.into(),
+            title: title.into(),
+            detail: None,
+            fields: Map::new(),
+            headers: Vec::new(),
+        }
     }
 
     /// What happened this time.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
+        self.detail = Some(detail.into().into_boxed_str());
         self
     }
 
@@ -134,10 +145,10 @@ impl Problem {
     fn body(&self, request_id: Option<&str>) -> Vec<u8> {
         let mut body = self.fields.clone();
         body.insert("type".to_owned(), format!("urn:problem-type:{}", self.kind).into());
-        body.insert("title".to_owned(), self.title.into());
+        body.insert("title".to_owned(), self.title.as_ref().into());
         body.insert("status".to_owned(), self.status.as_u16().into());
         if let Some(detail) = &self.detail {
-            body.insert("detail".to_owned(), detail.as_str().into());
+            body.insert("detail".to_owned(), detail.as_ref().into());
         }
         if let Some(request_id) = request_id {
             body.insert("request_id".to_owned(), request_id.into());

@@ -10,6 +10,7 @@ use shared::clock::Clock;
 use shared::config::{ConfigError, Env};
 use shared::db::Table;
 use shared::id::Generator;
+use shared::idempotency::Idempotency;
 use shared::routes::{Access, Routes, Service};
 
 use routes::{address, addresses, profile};
@@ -20,6 +21,8 @@ use store::UserStore;
 pub struct State {
     /// This service's table.
     pub users: UserStore,
+    /// What was asked for under a key.
+    pub idempotency: Idempotency,
     /// Time.
     pub clock: Clock,
     /// Ids.
@@ -30,7 +33,13 @@ impl State {
     /// The state of a running function: the table that `USER_TABLE` names.
     pub fn new(env: &Env, aws: &Aws) -> Result<Self, ConfigError> {
         let table = Table::new(aws.dynamodb(), env.required("USER_TABLE")?);
-        Ok(Self { users: UserStore::new(table), clock: Clock::system(), ids: Generator::system() })
+        Ok(Self::over(UserStore::new(table), Clock::system(), Generator::system()))
+    }
+
+    /// The state over a store, with a clock and ids of the caller's choice.
+    pub fn over(users: UserStore, clock: Clock, ids: Generator) -> Self {
+        let idempotency = Idempotency::new(users.table(), clock.clone(), ids.clone());
+        Self { users, idempotency, clock, ids }
     }
 }
 

@@ -5,6 +5,7 @@
 //! | profile | `USER#<user id>` | `PROFILE` |
 //! | address | `USER#<user id>` | `ADDRESS#<address id>` |
 //! | claim of a verified e-mail address | `EMAIL#<address, lower case>` | `EMAIL` |
+//! | answer to an idempotency key | see [`shared::idempotency`] | |
 //!
 //! A claim holds the `user_id` of the one profile that has the address as verified. It is written by the verification, in
 //! the transaction that marks the profile ([`UserStore::verify_writes`]), and goes with the address.
@@ -13,7 +14,7 @@ mod change;
 mod claim;
 
 use aws_sdk_dynamodb::types::{AttributeValue, Select, TransactWriteItem};
-use shared::db::{DbError, Key, Table, to_item};
+use shared::db::{DbError, Key, Table, Transaction, to_item};
 use shared::page::{Page, PageQuery};
 use uuid::Uuid;
 
@@ -36,6 +37,11 @@ impl UserStore {
     /// The table, for readiness probes.
     pub fn table(&self) -> Table {
         self.table.clone()
+    }
+
+    /// An empty transaction.
+    pub fn transaction(&self) -> Transaction {
+        Transaction::new(self.table.client())
     }
 
     /// The profile, where the user has one.
@@ -78,9 +84,9 @@ impl UserStore {
         Ok(usize::try_from(query.send().await?.count).unwrap_or_default())
     }
 
-    /// Adds an address.
-    pub async fn add_address(&self, user_id: Uuid, address: &Address) -> Result<(), DbError> {
-        self.table.put(&address_key(user_id, address.id), address).await
+    /// Adds an address; in a transaction, for the idempotency key beside it.
+    pub fn add_address_write(&self, user_id: Uuid, address: &Address) -> Result<TransactWriteItem, DbError> {
+        self.table.put_write(&address_key(user_id, address.id), address, "attribute_not_exists(pk)")
     }
 
     /// Replaces an address; whether it was there.

@@ -166,7 +166,9 @@ impl From<Failure> for Refusal {
         let status = match failure {
             Failure::Unreachable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Failure::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
-            Failure::Unknown(_) | Failure::Failed(_) | Failure::Unreadable(_) => StatusCode::BAD_GATEWAY,
+            Failure::Unknown(_) | Failure::Failed(_) | Failure::Unreadable(_) | Failure::BrokeOff => {
+                StatusCode::BAD_GATEWAY
+            }
         };
         Self::new(status, format!("the function gave no response: {failure}; see the log of cargo local"))
     }

@@ -34,11 +34,11 @@ pub enum Failure {
     #[error("cargo lambda watch knows no function {0}")]
     Unknown(String),
     /// No answer in time: it hangs, its process ended meanwhile, or it is being built. Watch tells neither.
-    #[error(
-        "no answer within {} s: it is still being built, hangs, or was killed, which only a restart of `cargo local` mends",
-        .0.as_secs()
-    )]
+    #[error("no answer within {} s: it is still being built, hangs, or was killed", .0.as_secs())]
     TimedOut(Duration),
+    /// The connection broke off: the functions are started anew because one was killed.
+    #[error("no answer: the functions are being started anew")]
+    BrokeOff,
     /// The function answered with an error, or panicked.
     #[error("it failed: {0}")]
     Failed(String),
@@ -73,6 +73,8 @@ impl Functions {
         let failed = |error: reqwest::Error| {
             if error.is_timeout() {
                 Failure::TimedOut(patience)
+            } else if !error.is_connect() {
+                Failure::BrokeOff
             } else {
                 // With its causes: reqwest's own message does not say why.
                 Failure::Unreachable(format!("{:#}", anyhow::Error::from(error.without_url())))

@@ -1,6 +1,7 @@
 //! What is shown while the system runs: our own messages and the functions' logs, one prefix per function, one colour per
 //! service.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write, stdout};
 use std::path::Path;
@@ -20,6 +21,17 @@ const WIDTH: usize = 19;
 const COLOURS: [u8; 10] = [36, 32, 33, 35, 34, 96, 92, 93, 95, 94];
 /// What the functions log when they give up at start (`shared::run`).
 const CANNOT_RUN: &str = "the function cannot run";
+/// What `cargo lambda watch` logs when somebody killed an instance.
+const KILLED: &str = "command killed";
+
+/// What the output of `cargo lambda watch` tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// A function cannot run, and why.
+    CannotRun(String),
+    /// The process of an instance was killed; whose is not said.
+    Killed,
+}
 
 /// Where lines go. Clones share it.
 #[derive(Clone)]
@@ -29,6 +41,12 @@ struct Inner {
     colour: bool,
     services: Mutex<Vec<String>>,
     sink: Mutex<Box<dyn Write + Send>>,
+}
+
+impl fmt::Debug for Console {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Console")
+    }
 }
 
 impl Console {
@@ -103,9 +121,9 @@ impl Console {
             .finish()
     }
 
-    /// Shows what `cargo lambda watch` writes, until it ends: the functions' lines under their names. Lines that tell that
-    /// a function cannot run go to `failures` too.
-    pub async fn follow(self, output: impl AsyncRead + Unpin, failures: UnboundedSender<String>) {
+    /// Shows what `cargo lambda watch` writes, until it ends: the functions' lines under their names. What it tells of dead
+    /// functions goes to `news` too.
+    pub async fn follow(self, output: impl AsyncRead + Unpin, news: UnboundedSender<News>) {
         let mut lines = BufReader::new(output).split(b'\n');
         while let Ok(Some(line)) = lines.next_segment().await {
             let line = String::from_utf8_lossy(&line);
@@ -115,9 +133,13 @@ impl Console {
                 continue;
             }
             self.line(whose, text);
-            if whose != WATCH && text.contains(CANNOT_RUN) {
-                // Nobody listens once the system is ready.
-                let _ready = failures.send(format!("{whose}: {text}"));
+            let told = if whose != WATCH && text.contains(CANNOT_RUN) {
+                Some(News::CannotRun(format!("{whose}: {text}")))
+            } else {
+                (whose == WATCH && text.contains(KILLED)).then_some(News::Killed)
+            };
+            if let Some(told) = told {
+                let _nobody_listens = news.send(told);
             }
         }
     }

@@ -76,10 +76,10 @@ impl Child {
     }
 }
 
-impl Drop for Child {
+impl Child {
     /// Stops it and everything that it started. Waits for that, so that ports and files are free afterwards; the guard's own
     /// patience is shorter than ours.
-    fn drop(&mut self) {
+    pub fn stop(&mut self) {
         drop(self.lifeline.take());
         for _ in 0..800 {
             if !matches!(self.guard.try_wait(), Ok(None)) {
@@ -87,5 +87,11 @@ impl Drop for Child {
             }
             thread::sleep(Duration::from_millis(10));
         }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.stop();
     }
 }

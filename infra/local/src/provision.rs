@@ -3,13 +3,14 @@
 //! The template's resources are already in the shape of the API's calls, so these are made as they are on the wire
 //! (JSON over HTTP), which spares translating each field into a client's types and back.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use reqwest::Client;
 use serde_json::{Value, json};
-use template::{REGION, Template};
+use template::{REGION, Table, Template};
 
 use crate::keys::Keys;
 
@@ -23,9 +24,9 @@ pub async fn provision(
 ) -> Result<()> {
     let aws = Wire::new(endpoint)?;
     for table in template.tables() {
-        if aws.create("dynamodb", "DynamoDB_20120810.CreateTable", &table.create_table).await?
-            && let Some(attribute) = &table.ttl_attribute
-        {
+        if !aws.create("dynamodb", "DynamoDB_20120810.CreateTable", &table.create_table).await? {
+            aws.check_indexes(table).await?;
+        } else if let Some(attribute) = &table.ttl_attribute {
             let ttl = json!({
                 "TableName": table.logical_id,
                 "TimeToLiveSpecification": { "Enabled": true, "AttributeName": attribute },
@@ -74,6 +75,25 @@ fn senders(template: &Template) -> impl Iterator<Item = &str> {
     environments.filter_map(|environment| environment.get("EMAIL_SENDER").map(String::as_str))
 }
 
+/// The names of a table's secondary indexes with their keys and what they project.
+fn indexes(table: &Value) -> BTreeSet<String> {
+    let declared = table["GlobalSecondaryIndexes"].as_array();
+    declared
+        .into_iter()
+        .flatten()
+        .map(|index| {
+            let mut attributes: Vec<&str> = index["Projection"]["NonKeyAttributes"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
+            attributes.sort_unstable();
+            format!("{} {} {attributes:?}", index["IndexName"], index["KeySchema"])
+        })
+        .collect()
+}
+
 /// AWS's JSON protocols, spoken to an emulator, which does not check signatures.
 pub(crate) struct Wire {
     client: Client,
@@ -93,6 +113,20 @@ impl Wire {
             Err(error) if EXISTS.iter().any(|kind| error.contains(kind)) => Ok(false),
             Err(error) => bail!("{target} failed: {error}"),
         }
+    }
+
+    /// A table that was made when the template declared other indexes would fail at the first query, and say little.
+    async fn check_indexes(&self, table: &Table) -> Result<()> {
+        let name = &table.logical_id;
+        let body = json!({ "TableName": name });
+        let found = self.call("dynamodb", "DynamoDB_20120810.DescribeTable", &body).await?;
+        if indexes(&found["Table"]) != indexes(&table.create_table) {
+            bail!(
+                "{name} was made by an earlier version of template.yaml, with other indexes: \
+                 `cargo local --reset` makes it anew, and deletes the local data"
+            );
+        }
+        Ok(())
     }
 
     pub(crate) async fn call(&self, service: &str, target: &str, body: &Value) -> Result<Value> {

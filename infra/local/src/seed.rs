@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result, bail};
 use auth::store::AuthStore;
 use cart::model::{Cart, Product, ProductId};
+use jiff::SignedDuration;
 use order::model::Order;
 use serde_json::json;
 use shared::aws::Aws;
@@ -111,7 +112,9 @@ impl Stores {
             "country": "DE",
         }))?;
         let address = Address { id: self.order.ids.uuid(now), label };
-        users.add_address(user_id, &address).await?;
+        let mut transaction = users.transaction();
+        transaction.add(users.add_address_write(user_id, &address)?);
+        transaction.run().await?;
         let profile: Profile = serde_json::from_value(json!({
             "user_id": user_id,
             "username": demo_username()?,
@@ -140,7 +143,7 @@ impl Stores {
     /// An order awaiting payment, written as `POST /orders` writes it (but not out of the cart), unless there ever was an
     /// order.
     async fn order(&self, user_id: Uuid) -> Result<()> {
-        let order::State { orders, carts, users, clock, ids } = &self.order;
+        let order::State { orders, carts, users, clock, ids, .. } = &self.order;
         let first = PageQuery::default();
         if !orders.orders(user_id, &first).await?.items.is_empty() {
             return Ok(());
@@ -150,7 +153,9 @@ impl Stores {
         let address = users.addresses(user_id, &first).await?.items.into_iter().next();
         let now = clock.now();
         let address = address.map(|address| address.label);
-        let order = Order::place(ids.uuid(now), user_id, &cart, &products, address, now)
+        // Longer than any other: whoever tries things out takes a break.
+        let pay_until = now.checked_add(SignedDuration::from_hours(30 * 24))?;
+        let order = Order::place(ids.uuid(now), user_id, &cart, &products, address, now, pay_until)
             .context("cannot place the demo order")?;
 
         let mut transaction = orders.transaction();

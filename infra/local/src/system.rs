@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use template::Template;
+use template::{Function, Template};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -137,6 +137,7 @@ pub struct System {
     // Stopped in this order: who asks before who answers.
     gateways: JoinSet<Result<()>>,
     watch: Option<Watch>,
+    functions: Vec<Function>,
     delivery: JoinSet<Result<()>>,
     stop_delivery: Option<oneshot::Sender<()>>,
     emulator: Emulator,
@@ -195,6 +196,7 @@ impl System {
             tools,
             gateways: JoinSet::new(),
             watch: None,
+            functions: Vec::new(),
             delivery: JoinSet::new(),
             stop_delivery: None,
             emulator,
@@ -212,15 +214,20 @@ impl System {
             template.functions().len(),
             options.concurrency
         ));
+        self.functions = template.functions().to_vec();
         let settings = Settings {
+            workspace: workspace.clone(),
+            guard: guard.clone(),
+            tools: self.tools.clone(),
+            console: console.clone(),
             port: self.ports.watch,
             concurrency: options.concurrency,
             reload: options.reload,
             environment_file: options.environment_file.clone(),
             empty: workspace.local().join("empty"),
         };
-        let watch = self.watch.insert(Watch::start(workspace, guard, &self.tools, &settings, console)?);
-        watch.warm_up(template.functions()).await.context("a function cannot run")?;
+        let watch = self.watch.insert(Watch::start(settings)?);
+        watch.warm_up(&self.functions).await.context("a function cannot run")?;
         for (name, port) in &self.ports.services {
             let function = template.function(name).context("a port belongs to a function")?;
             let target =
@@ -252,11 +259,11 @@ impl System {
         }
     }
 
-    /// Waits until something that must not end does, and says what.
+    /// Waits until something that must not end does, and says what. Functions that were killed are brought back meanwhile.
     pub async fn failed(&mut self) -> anyhow::Error {
         let watch = async {
             match &mut self.watch {
-                Some(watch) => watch.child.wait().await,
+                Some(watch) => watch.keep_up(&self.functions).await,
                 None => pending().await,
             }
         };
@@ -291,13 +298,21 @@ impl System {
                 Ok(runtime) => runtime,
                 Err(error) => return started.send(Err(error.into())).unwrap_or_default(),
             };
+            let console = options.console.clone();
             let _logs_here = tracing::subscriber::set_default(options.console.subscriber());
             runtime.block_on(async move {
                 match Self::start(options).await {
                     Err(error) => started.send(Err(error)).unwrap_or_default(),
-                    Ok(system) => {
+                    Ok(mut system) => {
                         started.send(Ok(system.addresses.clone())).unwrap_or_default();
-                        let _told_or_forgotten = stopped.await;
+                        let until_it_fails = async {
+                            console.say(&format!("error: {:#}", system.failed().await));
+                            pending::<()>().await;
+                        };
+                        tokio::select! {
+                            _told_or_forgotten = stopped => {}
+                            () = until_it_fails => {}
+                        }
                         system.stop().await;
                     }
                 }

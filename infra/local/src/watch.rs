@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -20,13 +20,17 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{sleep, timeout};
 
-use crate::logs::Console;
+use crate::logs::{Console, News};
 use crate::process::{Child, Guard};
 use crate::tools::Tools;
 use crate::workspace::{Workspace, cargo};
 
 /// How long a function may take to start, on a busy machine too.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// How long one that runs may take for a request that changes nothing.
+const PROMPTLY: Duration = Duration::from_secs(5);
+/// How long after an edit the processes that end are those that watch itself replaces.
+const EDITED: Duration = Duration::from_secs(10);
 
 /// Name and value of each variable.
 pub type Environment = BTreeMap<String, String>;
@@ -87,8 +91,16 @@ pub async fn build(workspace: &Workspace, guard: Option<&Guard>) -> Result<()> {
 }
 
 /// How to run `cargo lambda watch`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Settings {
+    /// What to run.
+    pub workspace: Workspace,
+    /// What guards it.
+    pub guard: Guard,
+    /// Where `cargo lambda` is.
+    pub tools: Tools,
+    /// Where its output goes.
+    pub console: Console,
     /// Its port.
     pub port: u16,
     /// Most instances of one function.
@@ -108,19 +120,14 @@ pub struct Watch {
     pub child: Child,
     /// Where it answers.
     pub url: String,
-    port: u16,
-    failures: UnboundedReceiver<String>,
+    settings: Settings,
+    news: UnboundedReceiver<News>,
 }
 
 impl Watch {
     /// Starts it; the functions start with their first invocation.
-    pub fn start(
-        workspace: &Workspace,
-        guard: &Guard,
-        tools: &Tools,
-        settings: &Settings,
-        console: &Console,
-    ) -> Result<Self> {
+    pub fn start(settings: Settings) -> Result<Self> {
+        let Settings { workspace, guard, tools, console, .. } = &settings;
         fs::create_dir_all(&settings.empty).context("cannot create a directory")?;
         let mut command = guard.command(tools.cargo_lambda());
         command
@@ -142,13 +149,13 @@ impl Watch {
             command.arg("--ignore-changes").current_dir(&settings.empty);
         }
         let mut child = Child::spawn("cargo lambda watch", command)?;
-        let (failed, failures) = unbounded_channel();
+        let (tell, news) = unbounded_channel();
         let (out, err) = child.output();
         if let (Some(out), Some(err)) = (out, err) {
-            tokio::spawn(console.clone().follow(out, failed.clone()));
-            tokio::spawn(console.clone().follow(err, failed));
+            tokio::spawn(console.clone().follow(out, tell.clone()));
+            tokio::spawn(console.clone().follow(err, tell));
         }
-        Ok(Self { child, url: format!("http://127.0.0.1:{}", settings.port), port: settings.port, failures })
+        Ok(Self { child, url: format!("http://127.0.0.1:{}", settings.port), settings, news })
     }
 
     /// Invokes each function once, so that all run; fails, and says why, when one cannot.
@@ -162,7 +169,7 @@ impl Watch {
             let name = &function.name;
             let answer = tokio::select! {
                 answer = invocation.timeout(PATIENCE).send() => answer,
-                Some(failure) = self.failures.recv() => bail!("{failure}"),
+                failure = cannot_run(&mut self.news) => bail!("{failure}"),
                 ended = self.child.wait() => bail!("cargo lambda watch ended ({})", ended?),
             };
             let answer = answer.with_context(|| format!("{name} does not answer; see the log above"))?;
@@ -174,15 +181,62 @@ impl Watch {
         Ok(())
     }
 
+    /// Waits until it ends. Until then, functions whose processes were killed are brought back: watch itself starts no new
+    /// instance once the last one was killed, and lets requests wait for ever.
+    pub async fn keep_up(&mut self, functions: &[Function]) -> Result<ExitStatus> {
+        loop {
+            tokio::select! {
+                ended = self.child.wait() => return ended,
+                Some(news) = self.news.recv() => if news != News::Killed { continue },
+            }
+            // Several instances that were killed at once are news several times.
+            sleep(Duration::from_millis(200)).await;
+            while self.news.try_recv().is_ok() {}
+            if let Some(dead) = self.dead(functions).await? {
+                self.settings.console.say(&format!("{dead} was killed: starting the functions anew"));
+                // The port must be free.
+                self.child.stop();
+                *self = Self::start(self.settings.clone())?;
+                self.warm_up(functions).await.context("a function cannot run any more")?;
+                self.settings.console.say("the functions run again");
+            }
+        }
+    }
+
+    /// A function that does not answer.
+    async fn dead<'a>(&self, functions: &'a [Function]) -> Result<Option<&'a str>> {
+        let client = Client::builder().no_proxy().build().context("cannot make an HTTP client")?;
+        let edited = self.settings.reload && self.settings.workspace.edited_within(EDITED);
+        let patience = if edited { PATIENCE } else { PROMPTLY };
+        for function in functions {
+            if let Some(invocation) = first_invocation(&self.url, function, &client)
+                && invocation.timeout(patience).send().await.is_err()
+            {
+                return Ok(Some(&function.name));
+            }
+        }
+        Ok(None)
+    }
+
     async fn listens(&mut self) -> Result<()> {
         let answers = async {
-            while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.is_err() {
+            while TcpStream::connect((Ipv4Addr::LOCALHOST, self.settings.port)).await.is_err() {
                 sleep(Duration::from_millis(50)).await;
             }
         };
         tokio::select! {
             in_time = timeout(PATIENCE, answers) => in_time.context("cargo lambda watch does not answer"),
             ended = self.child.wait() => bail!("cargo lambda watch ended at once ({})", ended?),
+        }
+    }
+}
+
+async fn cannot_run(news: &mut UnboundedReceiver<News>) -> String {
+    loop {
+        match news.recv().await {
+            Some(News::CannotRun(failure)) => return failure,
+            Some(News::Killed) => {}
+            None => std::future::pending().await,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Where things are: the repository, what cargo builds, and what the local run keeps.
 
-use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
+use std::{env, fs};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
@@ -39,11 +40,26 @@ impl Workspace {
         self.target.join("debug").join(name)
     }
 
+    /// Whether the source of a function was changed within `recently`.
+    pub fn edited_within(&self, recently: Duration) -> bool {
+        changed_within(&self.root.join("functions"), recently)
+    }
+
     /// What the local run keeps: tools, state, logs. Under `target/`, so that git and backups leave it alone; always the
     /// repository's own, because `Cargo.toml` names `target/local/functions.env`.
     pub fn local(&self) -> PathBuf {
         self.root.join("target/local")
     }
+}
+
+/// Whether a file in `directory`, or below it, was changed within `recently`.
+fn changed_within(directory: &Path, recently: Duration) -> bool {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => changed_within(&entry.path(), recently),
+        Ok(metadata) => metadata.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age < recently)),
+        Err(_) => false,
+    })
 }
 
 /// The cargo that runs us, or else the one on the path.

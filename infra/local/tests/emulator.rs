@@ -144,6 +144,12 @@ async fn what_the_template_declares_is_there_and_stays() {
     assert_eq!(found["Item"]["pk"]["S"], "x", "data survives a restart");
     assert_eq!(signing_kid(&url).await, next);
 
+    let text = fs::read_to_string(workspace.root.join("template.yaml")).unwrap();
+    let renamed =
+        Template::parse(&text.replace("IndexName: in_flight", "IndexName: other"), &BTreeMap::new()).unwrap();
+    let error = provision(&renamed, &keys, "http://localhost:8000", &url, &state).await.unwrap_err();
+    assert!(error.to_string().contains("--reset"), "other indexes than the tables have: {error:#}");
+
     // Another pair in keys/ is what its owner wants used.
     fs::remove_dir_all(&keys_directory).unwrap();
     let keys = Keys::load_or_make(&keys_directory, &state).unwrap();

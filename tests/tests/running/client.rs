@@ -1,9 +1,12 @@
 //! A client of the running system.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
+use local::system::Background;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use shared::clock::Clock;
@@ -59,16 +62,41 @@ impl Answer {
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
+    /// The URL of each service.
+    services: BTreeMap<String, String>,
+    /// Where the system keeps its keys.
+    keys: PathBuf,
 }
 
 impl Client {
+    /// A client of the one system of this test run.
     pub(crate) fn new() -> Self {
-        Self { http: reqwest::Client::builder().no_proxy().build().unwrap() }
+        Self::of(system(), &directory())
+    }
+
+    /// A client of the system that was started in this directory.
+    pub(crate) fn of(system: &Background, directory: &Path) -> Self {
+        Self {
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            services: system.addresses.services.clone(),
+            keys: directory.join("keys"),
+        }
+    }
+
+    /// Signs with the private key of the running system.
+    pub(crate) fn issuer(&self) -> Issuer {
+        let pem = std::fs::read_to_string(self.keys.join("private.pem")).unwrap();
+        Issuer::from_pem(&pem).named(&self.services["auth"])
+    }
+
+    /// A token with the role `admin`.
+    pub(crate) fn admin_token(&self) -> String {
+        self.issuer().admin_token(Uuid::from_u128(0xad), Clock::system().now())
     }
 
     /// A request to a service's own port.
     pub(crate) fn request(&self, method: Method, service: &str, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", system().addresses.services[service]))
+        self.http.request(method, format!("{}{path}", self.services[service]))
     }
 
     /// A request to anywhere else.
@@ -156,7 +184,7 @@ impl Client {
             "price": {"amount": 1000, "currency": "EUR"},
             "stock": stock,
         });
-        let answer = self.put("cart", &format!("/products/{id}"), &admin_token(), product).await;
+        let answer = self.put("cart", &format!("/products/{id}"), &self.admin_token(), product).await;
         assert!((200..300).contains(&answer.status), "{} {}", answer.status, answer.json);
         id
     }
@@ -212,14 +240,12 @@ pub(crate) struct User {
     pub(crate) token: String,
 }
 
-/// Signs with the private key of the running system.
+/// Signs with the private key of the one system of this test run.
 pub(crate) fn issuer() -> Issuer {
-    let url = &system().addresses.services["auth"];
-    let pem = std::fs::read_to_string(directory().join("keys/private.pem")).unwrap();
-    Issuer::from_pem(&pem).named(url)
+    Client::new().issuer()
 }
 
 /// A token with the role `admin`.
 pub(crate) fn admin_token() -> String {
-    issuer().admin_token(Uuid::from_u128(0xad), Clock::system().now())
+    Client::new().admin_token()
 }

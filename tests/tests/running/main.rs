@@ -4,12 +4,17 @@
 mod bad_input;
 mod bad_tokens;
 mod client;
+mod commerce;
 mod documented;
 mod events;
 mod interoperability;
 mod keys;
+#[cfg(target_os = "linux")]
+mod killed;
 mod mail;
 mod parallel;
+#[cfg(target_os = "linux")]
+mod processes;
 mod sessions;
 mod shopping;
 mod throttle;
@@ -32,11 +37,16 @@ fn system() -> &'static Background {
         let directory = directory();
         // Of a process with the same id, in a container whose ids begin anew.
         let _absent = std::fs::remove_dir_all(&directory);
-        let options = Options::private(Workspace::find().unwrap(), &directory, INSTANCES).unwrap();
-        let log = directory.join("system.log");
-        System::in_background(options).unwrap_or_else(|error| panic!("{error:#}; see {}", log.display()))
+        start(&directory)
     });
     &SYSTEM
+}
+
+/// Starts a system that keeps everything in this directory.
+fn start(directory: &Path) -> Background {
+    let options = Options::private(Workspace::find().unwrap(), directory, INSTANCES).unwrap();
+    let log = directory.join("system.log");
+    System::in_background(options).unwrap_or_else(|error| panic!("{error:#}; see {}", log.display()))
 }
 
 /// Where it keeps keys, data and log: each run in a directory of its own, because two may be under way, and because the

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use crate::INSTANCES;
 use crate::client::{Answer, Client, User};
 #[cfg(target_os = "linux")]
-use crate::system;
+use crate::{processes, system};
 
 const PARALLEL: usize = 16;
 
@@ -21,23 +21,6 @@ fn count(answers: &[Answer], status: u16) -> usize {
     answers.iter().filter(|answer| answer.status == status).count()
 }
 
-/// How many instances of the function run in this test's system, counted by the process table.
-#[cfg(target_os = "linux")]
-fn instances(function: &str) -> usize {
-    let address = system().addresses.watch.trim_start_matches("http://127.0.0.1").to_owned();
-    let is_one = |process: std::path::PathBuf| {
-        let program = std::fs::read_link(process.join("exe")).unwrap_or_default();
-        let environment = std::fs::read(process.join("environ")).unwrap_or_default();
-        program.file_name().is_some_and(|name| name == function)
-            && environment.split(|byte| *byte == 0).any(|variable| {
-                let variable = String::from_utf8_lossy(variable);
-                variable.starts_with("AWS_LAMBDA_RUNTIME_API=") && variable.contains(&address)
-            })
-    };
-    let processes = std::fs::read_dir("/proc").unwrap();
-    processes.filter_map(|entry| is_one(entry.ok()?.path()).then_some(())).count()
-}
-
 /// Makes requests until all instances of the function run: one alone would serialise a test and prove nothing.
 async fn all_instances(client: &Client, function: &'static str, path: &'static str, token: &str) {
     #[cfg(target_os = "linux")]
@@ -46,7 +29,7 @@ async fn all_instances(client: &Client, function: &'static str, path: &'static s
             let ask = |client: Client, token: String| async move { client.get(function, path, &token).await };
             let _answers =
                 all_at_once((0..4 * PARALLEL).map(|_| ask(client.clone(), token.to_owned()))).await;
-            (instances(function) >= usize::from(INSTANCES)).then_some(())
+            (processes::of(system(), function).len() >= usize::from(INSTANCES)).then_some(())
         })
         .await;
     #[cfg(not(target_os = "linux"))]

@@ -54,6 +54,7 @@ pub(crate) async fn post(
         anonymous_id: reported.anonymous_id,
         order_id: None,
         revenue: None,
+        refund: None,
         properties: reported.properties,
     };
     app.analytics.record(&event).await?;

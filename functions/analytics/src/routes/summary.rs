@@ -93,7 +93,7 @@ mod tests {
         report(&app, "search").await;
         report(&app, "page_view").await;
 
-        let nothing = json!({ "events": {}, "orders": {}, "revenue": [] });
+        let nothing = json!({ "events": {}, "orders": {}, "revenue": [], "refunds": [] });
         let day = |date: &str, mut sums: Value, events: Value| {
             sums["date"] = date.into();
             sums["events"] = events;
@@ -106,7 +106,7 @@ mod tests {
             json!({
                 "from": "2025-12-31",
                 "to": "2026-01-02",
-                "total": { "events": { "page_view": 1, "search": 3 }, "orders": {}, "revenue": [] },
+                "total": { "events": { "page_view": 1, "search": 3 }, "orders": {}, "revenue": [], "refunds": [] },
                 "days": [
                     day("2025-12-31", nothing.clone(), json!({})),
                     day("2026-01-01", nothing.clone(), json!({ "search": 2 })),

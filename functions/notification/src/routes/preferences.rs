@@ -49,6 +49,8 @@ mod tests {
             "order_shipped": both,
             "order_delivered": both,
             "order_cancelled": email,
+            "order_expired": email,
+            "order_refunded": email,
         })
     }
 
@@ -61,6 +63,21 @@ mod tests {
         assert_eq!(put(&app, &wanted).await.expect(StatusCode::OK).json, wanted);
         assert_eq!(get(&app, &app.token).await, wanted);
         assert_eq!(get(&app, &app.stranger()).await, default(), "another user's are untouched");
+    }
+
+    /// Documents from before orders expired, of clients and in the table, stay good.
+    #[tokio::test]
+    async fn the_younger_events_may_be_left_out_and_are_told_by_mail() {
+        let app = App::new().await;
+        let mut older = default();
+        older["order_paid"] = json!({ "email": false, "sms": false });
+        let mut whole = older.clone();
+        for event in ["order_expired", "order_refunded"] {
+            older.as_object_mut().unwrap().remove(event);
+            whole[event] = json!({ "email": true, "sms": false });
+        }
+        assert_eq!(put(&app, &older).await.expect(StatusCode::OK).json, whole);
+        assert_eq!(get(&app, &app.token).await, whole);
     }
 
     #[tokio::test]

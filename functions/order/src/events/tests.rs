@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::*;
-use crate::model::Transition;
+use crate::model::{Act, Actor, Refunded, Transition};
 
 fn placed() -> Order {
     let money = json!({"amount": 450, "currency": "EUR"});
@@ -17,6 +17,7 @@ fn placed() -> Order {
         "lines": [{"product_id": "tea", "name": "Tea", "quantity": 1, "price": money, "total": money}],
         "total": money,
         "created_at": "2026-01-01T00:00:00Z",
+        "pay_until": "2026-01-01T00:30:00Z",
         "history": [{"status": "PENDING_PAYMENT", "at": "2026-01-01T00:00:00Z", "by": "customer"}],
     }))
     .unwrap()
@@ -24,7 +25,19 @@ fn placed() -> Order {
 
 fn after(order: &Order, transition: Transition) -> Order {
     let at = order.history.last().unwrap().at + SignedDuration::from_hours(1);
-    order.clone().moved(transition, at).unwrap()
+    order.clone().moved(transition, Act::of(Actor::Admin, at)).unwrap()
+}
+
+/// The order after the refund number `number`, of `amount` cents.
+fn refunded(order: &Order, number: u128, amount: u64) -> Order {
+    let refunded = Refunded {
+        refund_id: Uuid::from_u128(number),
+        amount: Money { amount, ..order.total },
+        by: Actor::Admin,
+        by_id: None,
+        reason: None,
+    };
+    order.clone().refunded(&refunded, order.created_at).unwrap()
 }
 
 /// A record as Lambda delivers it, with images as the store writes them.
@@ -78,6 +91,52 @@ fn each_state_entered_is_one_event() {
 }
 
 #[test]
+fn each_refund_is_one_event_with_its_amount() {
+    let mut paid = after(&placed(), Transition::Pay);
+    paid.payment_id = Some(Uuid::from_u128(5));
+    let id = paid.id;
+    let first = refunded(&paid, 1, 100);
+    let second = refunded(&first, 2, 100);
+    let whole = refunded(&second, 3, 250);
+    let events = events(Some(&paid), &whole);
+    let refund = |number: u128| format!("{id}:REFUND:{}", Uuid::from_u128(number));
+    assert_eq!(ids(&events), [refund(1), refund(2), format!("{id}:REFUNDED")]);
+    let amounts: Vec<_> = events.iter().map(|event| (event.kind, event.refund.unwrap().amount)).collect();
+    assert_eq!(
+        amounts,
+        [(Kind::PartiallyRefunded, 100), (Kind::PartiallyRefunded, 100), (Kind::Refunded, 250)]
+    );
+}
+
+#[test]
+fn no_two_events_of_an_order_have_the_same_id() {
+    let mut order = after(&placed(), Transition::Pay);
+    order.payment_id = Some(Uuid::from_u128(5));
+    let mut number = 0;
+    for step in [Transition::Pack, Transition::Ship, Transition::Deliver] {
+        for _ in 0..2 {
+            number += 1;
+            order = refunded(&order, number, 10);
+        }
+        order = after(&order, step);
+    }
+    let whole = refunded(&order, 7, order.left().amount);
+    let events = events(None, &whole);
+    let unique: std::collections::BTreeSet<_> = ids(&events).into_iter().collect();
+    assert_eq!((unique.len(), events.len()), (12, 12));
+}
+
+#[test]
+fn an_order_that_nobody_pays_is_an_event() {
+    let placed = placed();
+    let first = events(Some(&placed), &after(&placed, Transition::Expire));
+    assert_eq!(
+        (first[0].kind, ids(&first)),
+        (Kind::Expired, vec![format!("{}:EXPIRED", placed.id).as_str()])
+    );
+}
+
+#[test]
 fn a_record_gives_the_events_between_its_images() {
     let placed = placed();
     let cancelled = after(&placed, Transition::Cancel);
@@ -99,6 +158,8 @@ fn marks_pointers_and_deletions_are_no_events() {
         record("MODIFY", &sk, Some(&placed), Some(&marked)),
         record("REMOVE", &sk, Some(&placed), None),
         record("INSERT", &format!("OPEN#{}", placed.id), None, Some(&placed)),
+        record("INSERT", &format!("REFUND#{}", placed.id), None, Some(&placed)),
+        record("INSERT", "POST /orders#key", None, Some(&placed)),
         record("REMOVE", &format!("OPEN#{}", placed.id), Some(&placed), None),
         record("INSERT", "OWNER", None, None),
     ] {

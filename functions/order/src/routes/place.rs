@@ -1,12 +1,15 @@
 //! `POST /orders`.
 
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use axum::extract::State;
-use http::StatusCode;
-use http::header::{HeaderName, LOCATION};
+use axum::response::Response;
+use cart::model::Cart;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
-use shared::db::TransactionError;
-use shared::http::{Json, OptionalJson};
+use shared::db::{DbError, Transaction, TransactionError};
+use shared::http::OptionalJson;
+use shared::idempotency::{Attempt, Keyed, Reply};
 use shared::problem::Problem;
 use shared::token::Caller;
 use user::model::Label;
@@ -15,7 +18,7 @@ use uuid::Uuid;
 use super::ATTEMPTS;
 use super::view::OrderView;
 use crate::State as App;
-use crate::model::{Order, Unplaceable};
+use crate::model::{Line, Order, Unplaceable};
 
 /// What the cart does not say.
 #[derive(Debug, Default, Deserialize)]
@@ -40,24 +43,30 @@ impl From<Unplaceable> for Problem {
     }
 }
 
-/// Places an order for all that is in the caller's cart, in one transaction: the order is written, the stock taken and
-/// the cart emptied, or nothing happens.
+/// Places an order for all that is in the caller's cart, in one transaction: the order is written, the stock taken, the
+/// cart emptied and the answer stored under the request's `Idempotency-Key`, or nothing happens.
 pub(crate) async fn post(
     State(app): State<App>,
     caller: Caller,
-    OptionalJson(body): OptionalJson<Body>,
-) -> Result<(StatusCode, [(HeaderName, String); 1], Json<OrderView>), Problem> {
-    let address = shipping_address(&app, caller.user_id, body.unwrap_or_default()).await?;
+    Keyed(key, OptionalJson(body)): Keyed<OptionalJson<Body>>,
+) -> Result<Response, Problem> {
+    let body = body.unwrap_or_default();
+    let work = async |attempt: &Attempt| place(&app, caller.user_id, &body, attempt).await;
+    app.idempotency.run(caller.user_id, key, work).await
+}
+
+async fn place(app: &App, user_id: Uuid, body: &Body, attempt: &Attempt) -> Result<Reply, Problem> {
+    let address = shipping_address(app, user_id, body).await?;
     for _ in 0..ATTEMPTS {
-        let cart = app.carts.cart(caller.user_id).await?;
-        let products = app.carts.products(cart.lines.keys()).await?;
-        let now = app.clock.now();
-        let id = app.ids.uuid(now);
-        let order = Order::place(id, caller.user_id, &cart, &products, address.clone(), now)?;
-        match write(&app, &order, cart.version).await {
-            Ok(()) => {
-                let location = (LOCATION, format!("/orders/{id}"));
-                return Ok((StatusCode::CREATED, [location], Json(order.into())));
+        let checkout = Checkout::read(app, user_id, address.clone()).await?;
+        let order = &checkout.order;
+        let reply = Reply::created(format!("/orders/{}", order.id), &OrderView::from(order.clone()))?;
+        let mut transaction = checkout.transaction(app)?;
+        let completion = attempt.complete(&mut transaction, &reply)?;
+        match transaction.run().await {
+            Ok(()) => return Ok(reply),
+            Err(TransactionError::Cancelled(reasons)) if completion.superseded(&reasons) => {
+                return Err(attempt.superseded());
             }
             // The cart, a price or the stock is not as it was read: read it again, and decide anew.
             Err(TransactionError::Cancelled(_)) => {}
@@ -67,7 +76,7 @@ pub(crate) async fn post(
     Err(Problem::unavailable(1))
 }
 
-async fn shipping_address(app: &App, user_id: Uuid, body: Body) -> Result<Option<Label>, Problem> {
+async fn shipping_address(app: &App, user_id: Uuid, body: &Body) -> Result<Option<Label>, Problem> {
     let Some(id) = body.address_id else { return Ok(None) };
     match app.users.address(user_id, id).await? {
         Some(address) => Ok(Some(address.label)),
@@ -75,18 +84,42 @@ async fn shipping_address(app: &App, user_id: Uuid, body: Body) -> Result<Option
     }
 }
 
-async fn write(app: &App, order: &Order, cart_version: u64) -> Result<(), TransactionError> {
-    let mut transaction = app.orders.transaction();
-    for write in app.orders.place_writes(order)? {
-        transaction.add(write);
-    }
-    transaction.add(app.carts.take_write(order.user_id, cart_version)?);
-    for line in &order.lines {
-        let take = app.carts.take_stock_write(&line.product_id, line.quantity, line.price)?;
-        transaction.add(take);
-    }
-    transaction.run().await
+/// An order to be, and what it was made of.
+struct Checkout {
+    order: Order,
+    cart: Cart,
 }
 
+impl Checkout {
+    async fn read(app: &App, user_id: Uuid, address: Option<Label>) -> Result<Self, Problem> {
+        let cart = app.carts.cart(user_id).await?;
+        let products = app.carts.products(cart.lines.keys()).await?;
+        let now = app.clock.now();
+        let pay_until = now.checked_add(app.payment_window).unwrap_or(Timestamp::MAX);
+        let id = app.ids.uuid(now);
+        let order = Order::place(id, user_id, &cart, &products, address, now, pay_until)?;
+        Ok(Self { order, cart })
+    }
+
+    /// Fails where anything that was read has changed since.
+    fn transaction(&self, app: &App) -> Result<Transaction, DbError> {
+        let mut transaction = app.orders.transaction();
+        for write in app.orders.place_writes(&self.order)? {
+            transaction.add(write);
+        }
+        transaction.add(app.carts.take_write(self.order.user_id, self.cart.version)?);
+        for line in &self.order.lines {
+            transaction.add(take_stock_write(app, line)?);
+        }
+        Ok(transaction)
+    }
+}
+
+fn take_stock_write(app: &App, line: &Line) -> Result<TransactWriteItem, DbError> {
+    app.carts.take_stock_write(&line.product_id, line.quantity, line.price)
+}
+
+#[cfg(test)]
+mod retry_tests;
 #[cfg(test)]
 mod tests;

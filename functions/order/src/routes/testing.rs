@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::db::{Key, TransactionError};
 use shared::id::Generator;
+use shared::idempotency::Idempotency;
 use shared::money::Money;
 use shared::routes::Service;
 use shared::testing::{Answer, Database, call, issuer};
@@ -19,7 +20,8 @@ use user::store::UserStore;
 use uuid::Uuid;
 
 use crate::State;
-use crate::model::Order;
+use crate::expiry::{self, Counts, Expiry};
+use crate::model::{Actor, Order, Refunded};
 use crate::store::OrderStore;
 
 /// The payment that [`App::pay`] makes.
@@ -46,12 +48,15 @@ impl App {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let clock = Clock::fixed(now);
         let database = Database::new(&["OrderTable", "CartTable", "UserTable"]).await;
+        let (orders, ids) = (database.table("OrderTable"), Generator::counting());
         let state = State {
-            orders: OrderStore::new(database.table("OrderTable")),
+            idempotency: Idempotency::new(orders.clone(), clock.clone(), ids.clone()),
+            orders: OrderStore::new(orders),
             carts: CartStore::new(database.table("CartTable")),
             users: UserStore::new(database.table("UserTable")),
+            payment_window: SignedDuration::from_mins(30),
             clock: clock.clone(),
-            ids: Generator::counting(),
+            ids,
         };
         let service = Service { verifier: issuer().verifier(&clock), tables: vec![state.orders.table()] };
         Self { router: crate::router(state.clone(), service), state, database }
@@ -150,7 +155,9 @@ impl App {
         .unwrap();
         let id = self.state.ids.uuid(self.state.clock.now());
         let address = Address { id, label };
-        self.state.users.add_address(user(number), &address).await.unwrap();
+        let mut transaction = self.state.orders.transaction();
+        transaction.add(self.state.users.add_address_write(user(number), &address).unwrap());
+        transaction.run().await.unwrap();
         address
     }
 
@@ -177,6 +184,38 @@ impl App {
         let mut transaction = self.state.orders.transaction();
         let now = self.state.clock.now();
         for write in self.state.orders.mark_paid_writes(order, payment_id, now)? {
+            transaction.add(write);
+        }
+        transaction.run().await
+    }
+
+    /// What the scheduled function works with.
+    pub(crate) fn expiry(&self) -> Expiry {
+        let State { orders, carts, clock, .. } = self.state.clone();
+        Expiry { orders, carts, clock }
+    }
+
+    /// Lets the time of every order run out.
+    pub(crate) fn outlive_payment_windows(&self) {
+        self.state.clock.advance(self.state.payment_window);
+    }
+
+    /// A run of the scheduled function.
+    pub(crate) async fn expire(&self) -> Counts {
+        expiry::run(&self.expiry()).await.unwrap()
+    }
+
+    /// Pays back `amount` cents of the order, as it was read.
+    pub(crate) async fn refund(&self, order: &Order, amount: u64) -> Result<(), TransactionError> {
+        let refunded = Refunded {
+            refund_id: self.state.ids.uuid(self.state.clock.now()),
+            amount: Money::new(amount, "EUR".parse().unwrap()),
+            by: Actor::Admin,
+            by_id: Some(user(999)),
+            reason: Some("broken".to_owned().try_into().unwrap()),
+        };
+        let mut transaction = self.state.orders.transaction();
+        for write in self.state.orders.refund_writes(order, &refunded, self.state.clock.now())? {
             transaction.add(write);
         }
         transaction.run().await

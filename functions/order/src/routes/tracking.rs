@@ -8,6 +8,7 @@ use shared::token::Caller;
 use uuid::Uuid;
 
 use super::no_order;
+use super::view::for_customers;
 use crate::State as App;
 use crate::model::{HistoryEntry, Shipment, Status};
 
@@ -32,6 +33,6 @@ pub(crate) async fn get(
         order_id: order.id,
         status: order.status,
         shipment: order.shipment,
-        history: order.history,
+        history: for_customers(order.history),
     }))
 }

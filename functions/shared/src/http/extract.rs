@@ -76,7 +76,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-pub(super) async fn read(body: Body) -> Result<axum::body::Bytes, Problem> {
+pub(crate) async fn read(body: Body) -> Result<axum::body::Bytes, Problem> {
     to_bytes(body, BODY_LIMIT).await.map_err(|_| too_large())
 }
 

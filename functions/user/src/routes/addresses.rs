@@ -1,12 +1,14 @@
 //! `GET` and `POST /profile/addresses`.
 
 use axum::extract::State;
-use http::StatusCode;
-use http::header::LOCATION;
+use axum::response::Response;
+use shared::db::TransactionError;
 use shared::http::{Json, Query};
+use shared::idempotency::{Attempt, Keyed, Reply};
 use shared::page::{Page, PageQuery};
 use shared::problem::Problem;
 use shared::token::Caller;
+use uuid::Uuid;
 
 use crate::State as App;
 use crate::model::{Address, Label, MAX_ADDRESSES};
@@ -20,20 +22,34 @@ pub(crate) async fn list(
     Ok(Json(app.users.addresses(caller.user_id, &page).await?))
 }
 
-/// Adds an address. Two at once may exceed [`MAX_ADDRESSES`] by one: the limit is against abuse, nothing depends on it.
+/// Adds an address.
 pub(crate) async fn post(
     State(app): State<App>,
     caller: Caller,
-    Json(label): Json<Label>,
-) -> Result<(StatusCode, [(http::HeaderName, String); 1], Json<Address>), Problem> {
-    if app.users.count_addresses(caller.user_id).await? >= MAX_ADDRESSES {
+    Keyed(key, Json(label)): Keyed<Json<Label>>,
+) -> Result<Response, Problem> {
+    let add = async |attempt: &Attempt| add(&app, caller.user_id, label, attempt).await;
+    app.idempotency.run(caller.user_id, key, add).await
+}
+
+/// Two at once may exceed [`MAX_ADDRESSES`] by one: the limit is against abuse, nothing depends on it.
+async fn add(app: &App, user_id: Uuid, label: Label, attempt: &Attempt) -> Result<Reply, Problem> {
+    if app.users.count_addresses(user_id).await? >= MAX_ADDRESSES {
         let detail = format!("At most {MAX_ADDRESSES} addresses; delete one first");
         return Err(Problem::conflict("too-many-addresses", "There are too many addresses", detail));
     }
     let address = Address { id: app.ids.uuid(app.clock.now()), label };
-    app.users.add_address(caller.user_id, &address).await?;
-    let location = format!("/profile/addresses/{}", address.id);
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(address)))
+    let reply = Reply::created(format!("/profile/addresses/{}", address.id), &address)?;
+    let mut transaction = app.users.transaction();
+    transaction.add(app.users.add_address_write(user_id, &address)?);
+    let completion = attempt.complete(&mut transaction, &reply)?;
+    match transaction.run().await {
+        Ok(()) => Ok(reply),
+        Err(TransactionError::Cancelled(reasons)) if completion.superseded(&reasons) => {
+            Err(attempt.superseded())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[cfg(test)]
@@ -130,5 +146,20 @@ mod tests {
             let call = call(Method::POST, "/profile/addresses").token(&app.token).json(&body);
             assert_eq!(call.send(&app.router).await.status, StatusCode::BAD_REQUEST, "{field}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_address_sent_twice_under_one_key_is_added_once() {
+        let app = App::new().await;
+        let add = || {
+            let post = call(Method::POST, "/profile/addresses").token(&app.token);
+            post.header("idempotency-key", "k").json(&label()).send(&app.router)
+        };
+        let (one, two) = tokio::join!(add(), add());
+        assert!(one.status == StatusCode::CREATED || two.status == StatusCode::CREATED);
+        let again = add().await.expect(StatusCode::CREATED);
+        assert_eq!(again.headers["idempotency-replayed"], "true");
+        let list = call(Method::GET, "/profile/addresses").token(&app.token).send(&app.router).await;
+        assert_eq!(list.json["items"], json!([again.json]));
     }
 }

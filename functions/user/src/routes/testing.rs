@@ -41,7 +41,7 @@ impl App {
         };
         users.put_profile(&profile).await.unwrap();
         let service = Service { verifier: issuer().verifier(&clock), tables: vec![users.table()] };
-        let state = State { users: users.clone(), clock: clock.clone(), ids: Generator::counting() };
+        let state = State::over(users.clone(), clock.clone(), Generator::counting());
         let token = issuer().token(profile.user_id, now);
         Self { router: crate::router(state, service), users, database, clock, token }
     }

@@ -9,8 +9,7 @@ use shared::testing::call;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::write;
-use crate::model::Order;
+use super::Checkout;
 use crate::routes::testing::{App, product_id, user};
 
 async fn place_with(app: &App, body: &Value) -> shared::testing::Answer {
@@ -39,11 +38,14 @@ async fn an_order_takes_the_stock_and_the_cart_and_keeps_what_it_was_made_of() {
             {"product_id": "tea", "name": "Product tea", "quantity": 3, "price": eur(450), "total": eur(1350)},
         ],
         "total": eur(3948),
+        "refunded": eur(0),
+        "refund_due": false,
         "shipping_address": {
             "name": "M", "line1": "Main St 1", "city": "Berlin", "postal_code": "10115", "country": "DE",
         },
         "payment_in_progress": false,
         "created_at": "2026-01-01T00:00:00Z",
+        "pay_until": "2026-01-01T00:30:00Z",
         "history": [{"status": "PENDING_PAYMENT", "at": "2026-01-01T00:00:00Z", "by": "customer"}],
     });
     assert_eq!(answer.json, expected);
@@ -96,8 +98,8 @@ async fn a_line_that_cannot_be_bought_leaves_everything_untouched_and_is_named()
     assert_eq!(
         answer.json["lines"],
         json!([
-            {"product_id": "pot", "requested": 1, "available": 0},
-            {"product_id": "tea", "requested": 3, "available": 2},
+            {"product_id": "pot", "requested": 1, "available": 0, "missing": 1},
+            {"product_id": "tea", "name": "Product tea", "requested": 3, "available": 2, "missing": 1},
         ])
     );
     assert_eq!((app.stock("cup").await, app.stock("tea").await), (Some(5), Some(2)));
@@ -128,10 +130,8 @@ async fn a_stale_checkout_writes_nothing() {
         app.sell("tea", 450, 10).await;
         app.sell("cup", 450, 10).await;
         app.fill_cart(1, &[("tea", 6), ("cup", 1)]).await;
-        let cart = app.state.carts.cart(user(1)).await.unwrap();
-        let products = app.state.carts.products(cart.lines.keys()).await.unwrap();
-        let now = app.state.clock.now();
-        let order = Order::place(Uuid::from_u128(7), user(1), &cart, &products, None, now).unwrap();
+        let checkout = Checkout::read(&app.state, user(1), None).await.unwrap();
+        let order = &checkout.order;
         match change {
             "price" => app.sell("tea", 451, 10).await,
             "discount" => app.sell("tea", 449, 10).await,
@@ -142,7 +142,7 @@ async fn a_stale_checkout_writes_nothing() {
                 app.fill_cart(1, &[("tea", 6), ("cup", 1)]).await;
             }
         }
-        let outcome = write(&app.state, &order, cart.version).await;
+        let outcome = checkout.transaction(&app.state).unwrap().run().await;
         assert!(matches!(outcome, Err(TransactionError::Cancelled(_))), "{change}: {outcome:?}");
         assert_eq!(app.stock("cup").await, Some(10), "{change}");
         assert_eq!(app.cart_lines(1).await, 2, "{change}");
@@ -177,7 +177,8 @@ async fn the_last_pieces_are_sold_once_however_many_want_them() {
         } else {
             let answer = answer.expect(StatusCode::CONFLICT);
             assert_eq!(answer.json["type"], "urn:problem-type:insufficient-stock");
-            assert_eq!(answer.json["lines"], json!([{"product_id": "rare", "requested": 2, "available": 1}]));
+            let short = json!({"product_id": "rare", "name": "Product rare", "requested": 2, "available": 1, "missing": 1});
+            assert_eq!(answer.json["lines"], json!([short]));
             assert_eq!(app.cart_lines(number).await, 2, "the cart of a failed checkout stays");
         }
     }
