@@ -1,0 +1,94 @@
+//! A request as clients make it: sent again while the answer says that this helps.
+
+use http::header::RETRY_AFTER;
+use http::{Method, StatusCode};
+use jiff::SignedDuration;
+use serde_json::Value;
+use shared::testing::{Answer, call, issuer};
+use uuid::Uuid;
+
+use crate::shop::Shop;
+
+/// How often a client tries before it tells its makers.
+const PATIENCE: u32 = 60;
+
+/// Whose request it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// The customer of this number.
+    Customer(u8),
+    /// The shop.
+    Admin,
+}
+
+/// A request that can be sent again.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    who: Who,
+    method: Method,
+    path: String,
+    key: Option<String>,
+    body: Option<Value>,
+}
+
+/// The id of the customer of this number.
+pub(crate) fn customer(number: u8) -> Uuid {
+    Uuid::from_u128(0xc0 + u128::from(number))
+}
+
+impl Request {
+    pub(crate) fn new(who: Who, method: Method, path: impl Into<String>) -> Self {
+        Self { who, method, path: path.into(), key: None, body: None }
+    }
+
+    pub(crate) fn post(who: Who, path: impl Into<String>) -> Self {
+        Self::new(who, Method::POST, path)
+    }
+
+    /// With this `Idempotency-Key`, if any.
+    pub(crate) fn key(self, key: Option<String>) -> Self {
+        Self { key, ..self }
+    }
+
+    pub(crate) fn json(self, body: Value) -> Self {
+        Self { body: Some(body), ..self }
+    }
+
+    /// Sends it once.
+    pub(crate) async fn send(&self, shop: &Shop) -> Answer {
+        let now = shop.clock.now();
+        let token = match self.who {
+            Who::Customer(number) => issuer().token(customer(number), now),
+            Who::Admin => issuer().admin_token(Uuid::from_u128(0xad), now),
+        };
+        let mut call = call(self.method.clone(), &self.path).token(&token);
+        if let Some(key) = &self.key {
+            call = call.header("idempotency-key", key);
+        }
+        if let Some(body) = &self.body {
+            call = call.json(body);
+        }
+        call.send(shop.router(&self.path)).await
+    }
+
+    /// Sends it until the answer is final, and lets the time pass that each answer says to wait. An answer must be right, or
+    /// say when to ask again; and asking again must help.
+    pub(crate) async fn ask(&self, shop: &Shop) -> Answer {
+        for _ in 0..PATIENCE {
+            let answer = self.send(shop).await;
+            match wait(&answer) {
+                Some(seconds) => shop.clock.advance(SignedDuration::from_secs(seconds)),
+                None if answer.status.is_server_error() => panic!("{self:?} is answered {answer:?}"),
+                None => return answer,
+            }
+        }
+        panic!("{self:?} is not answered however often it is sent")
+    }
+}
+
+/// The seconds after which the same request may be answered otherwise, where it may.
+fn wait(answer: &Answer) -> Option<i64> {
+    let later = [StatusCode::CONFLICT, StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+    let seconds = answer.headers.get(RETRY_AFTER).filter(|_| later.contains(&answer.status))?;
+    Some(seconds.to_str().unwrap().parse().unwrap())
+}
