@@ -6,11 +6,13 @@ pub mod store;
 
 use axum::Router;
 use shared::aws::Aws;
+use shared::clock::Clock;
 use shared::config::{ConfigError, Env};
 use shared::db::Table;
+use shared::id::Generator;
 use shared::routes::{Access, Routes, Service};
 
-use routes::{cart, item, product, products};
+use routes::{cart, item, merge, product, products};
 use store::CartStore;
 
 /// What the handlers work with.
@@ -18,13 +20,17 @@ use store::CartStore;
 pub struct State {
     /// This service's table.
     pub carts: CartStore,
+    /// Time.
+    pub clock: Clock,
+    /// Tokens of anonymous carts.
+    pub ids: Generator,
 }
 
 impl State {
     /// The state of a running function: the table that `CART_TABLE` names.
     pub fn new(env: &Env, aws: &Aws) -> Result<Self, ConfigError> {
         let table = Table::new(aws.dynamodb(), env.required("CART_TABLE")?);
-        Ok(Self { carts: CartStore::new(table) })
+        Ok(Self { carts: CartStore::new(table), clock: Clock::system(), ids: Generator::system() })
     }
 }
 
@@ -34,10 +40,15 @@ pub fn routes() -> Routes<State> {
         .get("/products", Access::Public, products::list)
         .get("/products/{id}", Access::Public, product::get)
         .put("/products/{id}", Access::Admin, product::put)
-        .get("/cart", Access::Caller, cart::get)
-        .delete("/cart", Access::Caller, cart::delete)
-        .put("/cart/items/{product_id}", Access::Caller, item::put)
-        .delete("/cart/items/{product_id}", Access::Caller, item::delete)
+        .patch("/products/{id}", Access::Admin, product::patch)
+        .delete("/products/{id}", Access::Admin, product::delete)
+        // A cart is opened by an access token or by its own: the extractor `Owner` wants one of the two.
+        .post("/cart", Access::Public, cart::post)
+        .get("/cart", Access::Optional, cart::get)
+        .delete("/cart", Access::Optional, cart::delete)
+        .put("/cart/items/{product_id}", Access::Optional, item::put)
+        .delete("/cart/items/{product_id}", Access::Optional, item::delete)
+        .post("/cart/merge", Access::Caller, merge::post)
 }
 
 /// The function's router.

@@ -2,6 +2,8 @@
 
 pub(crate) mod cart;
 pub(crate) mod item;
+pub(crate) mod merge;
+mod owner;
 pub(crate) mod product;
 pub(crate) mod products;
 

@@ -226,10 +226,11 @@ impl Order {
 fn lines(cart: &Cart, products: &HashMap<ProductId, Product>) -> Result<Vec<Line>, Unplaceable> {
     let mut lines = Vec::with_capacity(cart.lines.len());
     let mut shortages = Vec::new();
-    for (product_id, &requested) in &cart.lines {
-        let product = products.get(product_id);
-        let available = product.map_or(0, |product| product.stock);
-        match product.filter(|_| available >= requested) {
+    for (product_id, line) in &cart.lines {
+        let (product, requested) = (products.get(product_id), line.quantity);
+        let sold = product.filter(|product| product.retired_at.is_none());
+        let available = sold.map_or(0, |product| product.stock);
+        match sold.filter(|product| product.can_sell(requested)) {
             Some(product) => lines.push(Line {
                 product_id: product_id.clone(),
                 name: product.name.clone(),

@@ -3,6 +3,7 @@
 mod client_address;
 mod extract;
 mod form;
+mod if_match;
 
 use std::any::Any;
 
@@ -20,6 +21,7 @@ use tracing::{Instrument as _, field};
 pub use client_address::ClientAddress;
 pub use extract::{Json, OptionalJson, Path, Query};
 pub use form::Form;
+pub use if_match::{ETag, IfMatch, IfNoneMatch, precondition_failed};
 
 pub(crate) use extract::read;
 

@@ -4,11 +4,11 @@
 //! Written through the stores of the services that own it. Each part only where it is absent, so that a restart undoes
 //! nothing that somebody did meanwhile, and an interrupted start is completed by the next.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use anyhow::{Context as _, Result, bail};
 use auth::store::AuthStore;
-use cart::model::{Cart, Product, ProductId};
+use cart::model::{Cart, CartLine, Product, ProductId};
 use jiff::SignedDuration;
 use order::model::Order;
 use serde_json::json;
@@ -148,8 +148,7 @@ impl Stores {
         if !orders.orders(user_id, &first).await?.items.is_empty() {
             return Ok(());
         }
-        let cart = Cart { version: 0, lines: lines(&ORDERED)? };
-        let products = carts.products(cart.lines.keys()).await?;
+        let (cart, products) = self.filled(&ORDERED).await?;
         let address = users.addresses(user_id, &first).await?.items.into_iter().next();
         let now = clock.now();
         let address = address.map(|address| address.label);
@@ -162,8 +161,8 @@ impl Stores {
         for write in orders.place_writes(&order)? {
             transaction.add(write);
         }
-        for line in &order.lines {
-            transaction.add(carts.take_stock_write(&line.product_id, line.quantity, line.price)?);
+        for (id, line) in &cart.lines {
+            transaction.add(carts.take_stock_write(&products[id], line.quantity)?);
         }
         transaction.run().await.context("cannot place the demo order")
     }
@@ -173,17 +172,26 @@ impl Stores {
         let carts = &self.order.carts;
         let cart = carts.cart(user_id).await?;
         if cart.version == 0 {
-            carts.save_cart(user_id, &Cart { lines: lines(&IN_CART)?, ..cart }).await?;
+            let (filled, _products) = self.filled(&IN_CART).await?;
+            carts.save_cart(user_id, &filled).await?;
         }
         Ok(())
+    }
+
+    /// A cart that was never saved, of so many of these products, and the products.
+    async fn filled(&self, lines: &[(&str, u32)]) -> Result<(Cart, HashMap<ProductId, Product>)> {
+        let id = |id: &str| ProductId::try_from(id.to_owned()).map_err(anyhow::Error::msg);
+        let ids = lines.iter().map(|(name, _)| id(name)).collect::<Result<Vec<_>>>()?;
+        let products = self.order.carts.products(&ids).await?;
+        let mut cart = Cart::default();
+        for (id, (_, quantity)) in ids.into_iter().zip(lines) {
+            let product = products.get(&id).with_context(|| format!("the product {id} is not there"))?;
+            cart.lines.insert(id, CartLine::new(product, *quantity));
+        }
+        Ok((cart, products))
     }
 }
 
 fn demo_username() -> Result<Username> {
     Username::try_from(DEMO_USER.to_owned()).map_err(anyhow::Error::msg)
-}
-
-fn lines(lines: &[(&str, u32)]) -> Result<BTreeMap<ProductId, u32>> {
-    let line = |&(id, quantity): &(&str, u32)| Ok((ProductId::try_from(id.to_owned())?, quantity));
-    lines.iter().map(line).collect::<Result<_, &str>>().map_err(anyhow::Error::msg)
 }

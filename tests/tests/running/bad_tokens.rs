@@ -54,7 +54,8 @@ async fn no_bad_token_opens_any_protected_route() {
         }))
         .await;
         let answer = client.send(client.request(route.method.clone(), service, &path(&route))).await;
-        if route.access == Access::Optional {
+        // Without a token, a cart needs one of its own.
+        if route.access == Access::Optional && !route.path.starts_with("/cart") {
             assert_ne!(answer.status, 401, "{} {}", route.method, route.path);
         } else {
             assert_eq!(answer.status, 401, "{} {}", route.method, route.path);

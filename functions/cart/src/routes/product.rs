@@ -1,25 +1,80 @@
-//! `GET` and `PUT /products/{id}`.
+//! `GET`, `PUT`, `PATCH` and `DELETE /products/{id}`.
 
 use axum::extract::State;
 use http::StatusCode;
-use serde::Deserialize;
-use shared::http::{Json, Path};
+use serde::{Deserialize, Deserializer};
+use shared::db::{DbError, retry_conflicts};
+use shared::http::{ETag, IfMatch, IfNoneMatch, Json, Path, precondition_failed};
 use shared::json::object;
+use shared::money::Currency;
 use shared::problem::Problem;
 use shared::text::Text;
 
 use crate::State as App;
-use crate::model::{Price, Product, ProductId, Stock};
+use crate::model::{Amount, Category, ImageUrl, Price, Product, ProductId, ProductPatch, Stock};
+
+/// A product with its version.
+type Answer = (ETag, Json<Product>);
 
 /// A product as an admin writes it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Body {
     name: Text<200>,
     description: Option<Text<2000>>,
     #[serde(deserialize_with = "object")]
     price: Price,
+    category: Option<Category>,
+    image_url: Option<ImageUrl>,
     stock: Stock,
+}
+
+/// A JSON Merge Patch (RFC 7396): a member that is absent stays as it is, `null` removes it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::option_option, reason = "absent, null and a value are three things in a merge patch")]
+pub(crate) struct Patch {
+    #[serde(default, deserialize_with = "present")]
+    name: Option<Text<200>>,
+    #[serde(default, deserialize_with = "present")]
+    description: Option<Option<Text<2000>>>,
+    #[serde(default, deserialize_with = "object")]
+    price: PricePatch,
+    #[serde(default, deserialize_with = "present")]
+    category: Option<Option<Category>>,
+    #[serde(default, deserialize_with = "present")]
+    image_url: Option<Option<ImageUrl>>,
+    #[serde(default, deserialize_with = "present")]
+    stock: Option<Stock>,
+}
+
+/// A merge patch goes into objects: the amount alone can change.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PricePatch {
+    #[serde(default, deserialize_with = "present")]
+    amount: Option<Amount>,
+    #[serde(default, deserialize_with = "present")]
+    currency: Option<Currency>,
+}
+
+/// Tells `null` from absent: a member that is there is `Some`, whatever its value.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+impl From<Patch> for ProductPatch {
+    fn from(patch: Patch) -> Self {
+        Self {
+            name: patch.name,
+            description: patch.description,
+            amount: patch.price.amount,
+            currency: patch.price.currency,
+            category: patch.category,
+            image_url: patch.image_url,
+            stock: patch.stock,
+        }
+    }
 }
 
 pub(crate) fn no_product() -> Problem {
@@ -27,97 +82,103 @@ pub(crate) fn no_product() -> Problem {
 }
 
 /// One product, with its stock.
-pub(crate) async fn get(State(app): State<App>, Path(id): Path<ProductId>) -> Result<Json<Product>, Problem> {
-    app.carts.product(&id).await?.map(Json).ok_or_else(no_product)
+pub(crate) async fn get(State(app): State<App>, Path(id): Path<ProductId>) -> Result<Answer, Problem> {
+    Ok(answer(sold(&app, &id).await?.ok_or_else(no_product)?))
 }
 
-/// Adds a product, or replaces it and its stock.
+/// The product, unless it is retired.
+async fn sold(app: &App, id: &ProductId) -> Result<Option<Product>, DbError> {
+    Ok(app.carts.product(id).await?.filter(|product| product.retired_at.is_none()))
+}
+
+fn answer(product: Product) -> Answer {
+    (ETag(product.version), Json(product))
+}
+
+/// Adds a product, or replaces it and its stock. One that was retired is in the catalogue again.
 pub(crate) async fn put(
     State(app): State<App>,
     Path(id): Path<ProductId>,
+    if_match: IfMatch,
+    if_none_match: IfNoneMatch,
     Json(body): Json<Body>,
-) -> Result<(StatusCode, Json<Product>), Problem> {
-    let product = Product {
-        id,
-        name: body.name,
-        description: body.description,
-        price: body.price.get(),
-        stock: body.stock.get(),
+) -> Result<(StatusCode, ETag, Json<Product>), Problem> {
+    let attempt = || async {
+        let before = app.carts.product(&id).await?;
+        let sold = before.as_ref().filter(|product| product.retired_at.is_none());
+        let current = sold.map(|product| product.version);
+        if !if_match.allows_current(current) || !if_none_match.allows_current(current) {
+            return Ok(Err(precondition_failed(current)));
+        }
+        let status = if sold.is_some() { StatusCode::OK } else { StatusCode::CREATED };
+        let previous = before.as_ref().map(|product| product.version);
+        let product = app.carts.replace_product(body.clone().product(id.clone()), previous).await?;
+        Ok(Ok((status, ETag(product.version), Json(product))))
     };
-    let new = app.carts.put_product(&product).await?;
-    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(product)))
+    retry_conflicts(attempt).await?
+}
+
+impl Body {
+    fn product(self, id: ProductId) -> Product {
+        Product {
+            id,
+            name: self.name,
+            description: self.description,
+            price: self.price.get(),
+            category: self.category,
+            image_url: self.image_url,
+            stock: self.stock.get(),
+            version: 0,
+            retired_at: None,
+        }
+    }
+}
+
+/// Changes just those members of a product that the request names: who changes its price leaves its stock to the checkouts.
+pub(crate) async fn patch(
+    State(app): State<App>,
+    Path(id): Path<ProductId>,
+    if_match: IfMatch,
+    Json(patch): Json<Patch>,
+) -> Result<Answer, Problem> {
+    let patch = patch.into();
+    let attempt = || async {
+        let Some(product) = sold(&app, &id).await? else { return Ok(Err(no_product())) };
+        if !if_match.allows(product.version) {
+            return Ok(Err(precondition_failed(Some(product.version))));
+        }
+        if patch == ProductPatch::default() {
+            return Ok(Ok(Some(product)));
+        }
+        let only_at = if_match.names_versions().then_some(product.version);
+        app.carts.patch_product(&id, &patch, only_at).await?;
+        Ok(Ok(sold(&app, &id).await?))
+    };
+    let patched = retry_conflicts(attempt).await??;
+    // Somebody may have retired it the moment after.
+    patched.map(answer).ok_or_else(no_product)
+}
+
+/// Takes a product out of the catalogue; twice is as good as once.
+pub(crate) async fn delete(
+    State(app): State<App>,
+    Path(id): Path<ProductId>,
+    if_match: IfMatch,
+) -> Result<StatusCode, Problem> {
+    let attempt = || async {
+        let Some(product) = app.carts.product(&id).await? else { return Ok(Err(no_product())) };
+        if product.retired_at.is_some() {
+            return Ok(Ok(StatusCode::NO_CONTENT));
+        }
+        if !if_match.allows(product.version) {
+            return Ok(Err(precondition_failed(Some(product.version))));
+        }
+        let only_at = if_match.names_versions().then_some(product.version);
+        app.carts.retire_product(&id, only_at, app.clock.now()).await?;
+        Ok(Ok(StatusCode::NO_CONTENT))
+    };
+    retry_conflicts(attempt).await?
 }
 
 #[cfg(test)]
-mod tests {
-    use http::{Method, StatusCode};
-    use serde_json::{Value, json};
-    use shared::testing::{Answer, call};
-
-    use crate::routes::testing::App;
-
-    fn tea() -> Value {
-        json!({"name": "Tea", "description": "Green", "price": {"amount": 450, "currency": "EUR"}, "stock": 10})
-    }
-
-    async fn put(app: &App, id: &str, body: &Value) -> Answer {
-        call(Method::PUT, &format!("/products/{id}")).token(&app.admin()).json(body).send(&app.router).await
-    }
-
-    #[tokio::test]
-    async fn an_admin_adds_and_replaces_a_product_that_everyone_sees() {
-        let app = App::new().await;
-        let _missing = app.get("/products/tea").await.expect(StatusCode::NOT_FOUND);
-        let _added = put(&app, "tea", &tea()).await.expect(StatusCode::CREATED);
-        let mut changed = tea();
-        changed["price"]["amount"] = 500.into();
-        changed.as_object_mut().unwrap().remove("description");
-        let answer = put(&app, "tea", &changed).await.expect(StatusCode::OK);
-        let seen = app.get("/products/tea").await.expect(StatusCode::OK).json;
-        assert_eq!(seen, answer.json);
-        changed["id"] = "tea".into();
-        assert_eq!(seen, changed);
-    }
-
-    #[tokio::test]
-    async fn only_an_admin_writes_products() {
-        let app = App::new().await;
-        let write = || call(Method::PUT, "/products/tea").json(&tea());
-        let answer = write().send(&app.router).await;
-        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
-        let answer = write().token(&app.token).send(&app.router).await;
-        assert_eq!(answer.status, StatusCode::FORBIDDEN);
-        let _missing = app.get("/products/tea").await.expect(StatusCode::NOT_FOUND);
-    }
-
-    #[tokio::test]
-    async fn a_bad_product_names_the_field_and_is_not_written() {
-        let app = App::new().await;
-        for (field, value) in [
-            ("name", json!("")),
-            ("name", json!(null)),
-            ("description", json!("x".repeat(2001))),
-            ("price", json!({"amount": 0, "currency": "EUR"})),
-            ("price", json!([450, "EUR"])),
-            ("price", json!({"amount": 100_000_001, "currency": "EUR"})),
-            ("price.amount", json!({"amount": -1, "currency": "EUR"})),
-            ("price.amount", json!({"amount": 9.99, "currency": "EUR"})),
-            ("price.currency", json!({"amount": 1, "currency": "euro"})),
-            ("stock", json!(-1)),
-            ("stock", json!(1_000_001)),
-            ("stock", json!("10")),
-            ("colour", json!("red")),
-        ] {
-            let mut body = tea();
-            body[field.split('.').next().unwrap_or_default()] = value;
-            let answer = put(&app, "tea", &body).await.expect(StatusCode::BAD_REQUEST);
-            assert_eq!(answer.json["field"], field, "{body}");
-        }
-        for id in ["Tea", "-tea", "t_a", "%20", &"a".repeat(65)] {
-            let _refused = put(&app, id, &tea()).await.expect(StatusCode::BAD_REQUEST);
-        }
-        let all = app.get("/products").await.expect(StatusCode::OK).json;
-        assert_eq!(all["items"], json!([]));
-    }
-}
+mod tests;

@@ -50,7 +50,7 @@ async fn of_a_payment_and_the_expiry_exactly_one_wins() {
     }
 }
 
-/// Every step of the one falls between each two steps of the other, one time or another.
+/// The payment begins after a different number of steps of the expiry each time.
 #[tokio::test]
 async fn both_come_to_win() {
     let mut winners = Vec::new();
@@ -65,6 +65,9 @@ async fn both_come_to_win() {
         let (begun, counts) = tokio::join!(payment, app.expire());
         assert_outcome(&app, &order, begun, counts.expired).await;
         winners.push(begun);
+        if !app.database.is_embedded() {
+            return; // Elsewhere than in the embedded database a step takes any time.
+        }
     }
     assert!(winners.contains(&true) && winners.contains(&false), "{winners:?}");
 }

@@ -1,5 +1,7 @@
 //! What a cart becomes, and how an order travels.
 
+use cart::model::CartLine;
+
 use super::*;
 
 fn now() -> Timestamp {
@@ -12,12 +14,17 @@ fn product(id: &str, amount: u64, currency: &str) -> Product {
         name: id.to_owned().try_into().unwrap(),
         description: None,
         price: Money::new(amount, currency.parse().unwrap()),
+        category: None,
+        image_url: None,
         stock: 99,
+        version: 1,
+        retired_at: None,
     }
 }
 
 fn place(products: &[Product]) -> Result<Order, Unplaceable> {
-    let cart = Cart { version: 1, lines: products.iter().map(|product| (product.id.clone(), 3)).collect() };
+    let line = |product: &Product| (product.id.clone(), CartLine::new(product, 3));
+    let cart = Cart { version: 1, lines: products.iter().map(line).collect() };
     let products = products.iter().map(|product| (product.id.clone(), product.clone())).collect();
     Order::place(Uuid::nil(), Uuid::nil(), &cart, &products, None, now(), now())
 }

@@ -1,9 +1,10 @@
 //! `POST /orders`.
 
-use aws_sdk_dynamodb::types::TransactWriteItem;
+use std::collections::HashMap;
+
 use axum::extract::State;
 use axum::response::Response;
-use cart::model::Cart;
+use cart::model::{Cart, Product, ProductId};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
@@ -18,7 +19,7 @@ use uuid::Uuid;
 use super::ATTEMPTS;
 use super::view::OrderView;
 use crate::State as App;
-use crate::model::{Line, Order, Unplaceable};
+use crate::model::{Order, Unplaceable};
 
 /// What the cart does not say.
 #[derive(Debug, Default, Deserialize)]
@@ -88,6 +89,7 @@ async fn shipping_address(app: &App, user_id: Uuid, body: &Body) -> Result<Optio
 struct Checkout {
     order: Order,
     cart: Cart,
+    products: HashMap<ProductId, Product>,
 }
 
 impl Checkout {
@@ -98,7 +100,7 @@ impl Checkout {
         let pay_until = now.checked_add(app.payment_window).unwrap_or(Timestamp::MAX);
         let id = app.ids.uuid(now);
         let order = Order::place(id, user_id, &cart, &products, address, now, pay_until)?;
-        Ok(Self { order, cart })
+        Ok(Self { order, cart, products })
     }
 
     /// Fails where anything that was read has changed since.
@@ -109,14 +111,12 @@ impl Checkout {
         }
         transaction.add(app.carts.take_write(self.order.user_id, self.cart.version)?);
         for line in &self.order.lines {
-            transaction.add(take_stock_write(app, line)?);
+            if let Some(product) = self.products.get(&line.product_id) {
+                transaction.add(app.carts.take_stock_write(product, line.quantity)?);
+            }
         }
         Ok(transaction)
     }
-}
-
-fn take_stock_write(app: &App, line: &Line) -> Result<TransactWriteItem, DbError> {
-    app.carts.take_stock_write(&line.product_id, line.quantity, line.price)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Router;
-use cart::model::{Product, ProductId};
+use cart::model::{CartLine, Product, ProductId};
 use cart::store::CartStore;
 use http::{Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
@@ -103,7 +103,11 @@ impl App {
             name: format!("Product {id}").try_into().unwrap(),
             description: None,
             price: Money::new(amount, "EUR".parse().unwrap()),
+            category: None,
+            image_url: None,
             stock,
+            version: 0,
+            retired_at: None,
         };
         self.state.carts.put_product(&product).await.unwrap();
     }
@@ -122,8 +126,10 @@ impl App {
 
     /// Puts products into the cart of the user number `number`.
     pub(crate) async fn fill_cart(&self, number: u128, items: &[(&str, u32)]) {
+        let price = Money::new(100, "EUR".parse().unwrap());
         let fill = |lines: &mut BTreeMap<_, _>| {
-            lines.extend(items.iter().map(|(id, quantity)| (product_id(id), *quantity)));
+            let line = |quantity| CartLine { quantity, price, available: true };
+            lines.extend(items.iter().map(|(id, quantity)| (product_id(id), line(*quantity))));
         };
         self.state.carts.edit_lines(user(number), fill).await.unwrap();
     }
