@@ -1,6 +1,7 @@
 //! Random stories of a shop, of which none may lose, double or oversell anything.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestRunner};
@@ -8,19 +9,12 @@ use shared::config::Env;
 use shared::testing::Faults;
 use tokio::task::JoinSet;
 
-use crate::action::{Action, PRODUCTS, action};
-use crate::books::Books;
+use crate::books::{Books, MOVES};
 use crate::shop::Shop;
+use crate::story::{PRODUCTS, Story, story};
 
 /// How many stories are told of each kind, where nobody says.
 const CASES: u32 = 24;
-
-/// What happens at once, again and again.
-type Story = Vec<Vec<Action>>;
-
-fn story() -> impl Strategy<Value = Story> {
-    prop::collection::vec(prop::collection::vec(action(), 1..6), 4..12)
-}
 
 /// The same stories every time, unless the environment says otherwise: a build fails for a reason, and not by chance.
 fn config() -> ProptestConfig {
@@ -35,18 +29,26 @@ fn config() -> ProptestConfig {
     config
 }
 
-/// Tells stories; with `faults`, in a DynamoDB that fails.
+/// Tells stories, in a DynamoDB that fails so many of a thousand calls.
 fn tell(per_mille: impl Strategy<Value = u16>) {
+    let (config, seen) = (config(), Mutex::new(BTreeSet::new()));
+    let cases = config.cases;
     let story = (story(), any::<u64>(), per_mille);
-    let told = TestRunner::new(config()).run(&story, |(story, seed, per_mille)| {
+    let told = TestRunner::new(config).run(&story, |(story, seed, per_mille)| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(play(story, Faults { seed, per_mille }));
+        let books = runtime.block_on(play(story, Faults { seed, per_mille }));
+        seen.lock().unwrap().extend(books.moves());
         Ok(())
     });
     told.unwrap_or_else(|error| panic!("{error}"));
+    let seen = seen.into_inner().unwrap();
+    for (from, to) in MOVES {
+        let seen = seen.contains(&format!("{from} {to}"));
+        assert!(seen || cases < CASES, "in no story an order goes from {from} to {to}: they prove little");
+    }
 }
 
-async fn play(story: Story, faults: Faults) {
+async fn play(story: Story, faults: Faults) -> Books {
     let shop = Arc::new(Shop::new().await);
     for (product, amount, stock) in PRODUCTS {
         shop.sell(product, amount, stock).await;
@@ -59,11 +61,14 @@ async fn play(story: Story, faults: Faults) {
             actions.spawn(async move { action.run(&shop).await });
         }
         while let Some(done) = actions.join_next().await {
-            done.unwrap();
+            // With its own message.
+            done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         }
     }
     shop.settle().await;
-    Books::read(&shop).await.check(&shop.told.lock().unwrap());
+    let books = Books::read(&shop).await;
+    books.check(&shop.told.lock().unwrap());
+    books
 }
 
 #[test]

@@ -5,6 +5,9 @@
 
 mod action;
 mod books;
+mod capacity;
+mod history;
 mod invariants;
 mod request;
 mod shop;
+mod story;

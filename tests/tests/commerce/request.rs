@@ -19,6 +19,8 @@ pub(crate) enum Who {
     Customer(u8),
     /// The shop.
     Admin,
+    /// Somebody who did not log in.
+    Anybody,
 }
 
 /// A request that can be sent again.
@@ -27,7 +29,7 @@ pub(crate) struct Request {
     who: Who,
     method: Method,
     path: String,
-    key: Option<String>,
+    headers: Vec<(&'static str, String)>,
     body: Option<Value>,
 }
 
@@ -38,7 +40,7 @@ pub(crate) fn customer(number: u8) -> Uuid {
 
 impl Request {
     pub(crate) fn new(who: Who, method: Method, path: impl Into<String>) -> Self {
-        Self { who, method, path: path.into(), key: None, body: None }
+        Self { who, method, path: path.into(), headers: Vec::new(), body: None }
     }
 
     pub(crate) fn post(who: Who, path: impl Into<String>) -> Self {
@@ -46,24 +48,47 @@ impl Request {
     }
 
     /// With this `Idempotency-Key`, if any.
-    pub(crate) fn key(self, key: Option<String>) -> Self {
-        Self { key, ..self }
+    pub(crate) fn key(mut self, key: Option<String>) -> Self {
+        self.headers.extend(key.map(|key| ("idempotency-key", key)));
+        self
+    }
+
+    /// With the token of an anonymous cart.
+    pub(crate) fn cart_token(mut self, token: &str) -> Self {
+        self.headers.push(("cart-token", token.to_owned()));
+        self
     }
 
     pub(crate) fn json(self, body: Value) -> Self {
         Self { body: Some(body), ..self }
     }
 
+    /// The endpoint as documents name it, `GET /orders/{id}`.
+    pub(crate) fn endpoint(&self) -> String {
+        let path = self.path.split('?').next().unwrap_or_default();
+        let parts: Vec<&str> = path
+            .split('/')
+            .map(|part| match part {
+                "cup" | "pot" if path.starts_with("/cart") => "{product_id}",
+                "cup" | "pot" => "{id}",
+                part if part.parse::<Uuid>().is_ok() => "{id}",
+                part => part,
+            })
+            .collect();
+        format!("{} {}", self.method, parts.join("/"))
+    }
+
     /// Sends it once.
     pub(crate) async fn send(&self, shop: &Shop) -> Answer {
         let now = shop.clock.now();
-        let token = match self.who {
-            Who::Customer(number) => issuer().token(customer(number), now),
-            Who::Admin => issuer().admin_token(Uuid::from_u128(0xad), now),
-        };
-        let mut call = call(self.method.clone(), &self.path).token(&token);
-        if let Some(key) = &self.key {
-            call = call.header("idempotency-key", key);
+        let mut call = call(self.method.clone(), &self.path);
+        match self.who {
+            Who::Customer(number) => call = call.token(&issuer().token(customer(number), now)),
+            Who::Admin => call = call.token(&issuer().admin_token(Uuid::from_u128(0xad), now)),
+            Who::Anybody => {}
+        }
+        for (name, value) in &self.headers {
+            call = call.header(name, value);
         }
         if let Some(body) = &self.body {
             call = call.json(body);

@@ -52,7 +52,7 @@ impl Shop {
         let payments = PaymentStore::new(table("PaymentTable"));
         let idempotency = |name: &str| Idempotency::new(table(name), clock.clone(), ids.clone());
         let service = |name: &str| Service { verifier: issuer().verifier(&clock), tables: vec![table(name)] };
-        let cart = cart::State { carts: carts.clone() };
+        let cart = cart::State { carts: carts.clone(), clock: clock.clone(), ids: ids.clone() };
         let order = order::State {
             orders: orders.clone(),
             carts: carts.clone(),
