@@ -226,15 +226,40 @@ fn production_insists_on_the_safe_parameters() {
         let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Template::load(&workspace_root(), &parameters.collect())
     };
-    let safe = [("Stage", "prod"), ("RequireVerifiedEmail", "enabled"), ("EmailSender", "shop@shop.example")];
+    let secret = ("StripeSecretArn", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:stripe");
+    let safe = [
+        ("Stage", "prod"),
+        ("RequireVerifiedEmail", "enabled"),
+        ("EmailSender", "shop@shop.example"),
+        ("PaymentProvider", "stripe"),
+        secret,
+    ];
     assert!(load(&safe).is_ok());
     for unsafe_one in [
         ("RequireVerifiedEmail", "disabled"),
         ("DemoLogin", "enabled"),
         ("DeletionProtection", "false"),
         ("EmailSender", "no-reply@example.com"),
+        ("PaymentProvider", "test"),
+        ("StripeApiUrl", "http://localhost:8420"),
+        ("StripeSecretArn", ""),
     ] {
         assert!(load(&[safe.as_slice(), &[unsafe_one]].concat()).is_err(), "{unsafe_one:?}");
+    }
+}
+
+/// Only who talks to Stripe may read its keys, and only where it is talked to.
+#[test]
+fn stripes_keys_are_for_payment_alone() {
+    let secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:stripe";
+    let parameters = [("PaymentProvider", "stripe"), ("StripeSecretArn", secret)];
+    let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let template = Template::load(&workspace_root(), &parameters.into()).unwrap();
+    for function in template.functions() {
+        let mut statements = function.policies.iter();
+        let may = statements.any(|statement| statement.covers("secretsmanager:GetSecretValue", secret));
+        let name = function.name.as_str();
+        assert_eq!(may, ["payment", "payment-reconciler"].contains(&name), "{name}");
     }
 }
 

@@ -15,7 +15,7 @@ mod transition;
 
 use std::collections::HashMap;
 
-use cart::model::{Cart, Product, ProductId};
+use cart::model::{Cart, CartLine, Product, ProductId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shared::money::Money;
@@ -226,11 +226,11 @@ impl Order {
 fn lines(cart: &Cart, products: &HashMap<ProductId, Product>) -> Result<Vec<Line>, Unplaceable> {
     let mut lines = Vec::with_capacity(cart.lines.len());
     let mut shortages = Vec::new();
-    for (product_id, line) in &cart.lines {
-        let (product, requested) = (products.get(product_id), line.quantity);
+    for (product_id, &CartLine { quantity: requested, .. }) in &cart.lines {
+        let product = products.get(product_id);
         let sold = product.filter(|product| product.retired_at.is_none());
         let available = sold.map_or(0, |product| product.stock);
-        match sold.filter(|product| product.can_sell(requested)) {
+        match product.filter(|product| product.can_sell(requested)) {
             Some(product) => lines.push(Line {
                 product_id: product_id.clone(),
                 name: product.name.clone(),

@@ -8,7 +8,7 @@ use shared::routes::Service;
 fn main() -> ExitCode {
     shared::run::start(|env| async move {
         let aws = Aws::new(&env)?;
-        let state = payment::State::new(&env, &aws)?;
+        let state = payment::State::new(&env, &aws).await?;
         let service = Service::load(&env, &aws, [state.payments.table(), state.orders.table()]).await?;
         shared::run::http(payment::router(state, service)).await
     })

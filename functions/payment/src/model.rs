@@ -3,6 +3,10 @@
 //! A payment is `PROCESSING` from the moment its intent is recorded, then exactly once `SUCCEEDED` or `DECLINED`.
 //! Whoever works on a processing payment holds its lease; once that ran out, anyone may take over and go on with the
 //! **same** payment (its id is the provider's idempotency key), so that a crash never leads to a second charge.
+//!
+//! A refund is a [`Refund`] of its own, which goes the same way.
+
+mod refund;
 
 use std::fmt;
 
@@ -10,6 +14,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use shared::money::Money;
 use uuid::Uuid;
+
+pub use refund::{Refund, RefundFailure, RefundOutcome, RefundProgress};
 
 /// How long one owner may work on a payment: longer than the function `payment` may run (10 s; a test compares it with
 /// `template.yaml`), so that a request whose lease ran out is dead. A slow reconciler may not be: nothing breaks then.
@@ -32,6 +38,12 @@ pub struct Payment {
     pub save_method: bool,
     /// When the intent was recorded.
     pub created_at: Timestamp,
+    /// What was paid back, in minor units.
+    #[serde(default)]
+    pub refunded: u64,
+    /// The same, with the refunds that are under way: never more than the amount.
+    #[serde(default)]
+    pub refund_reserved: u64,
     /// How far it is.
     #[serde(flatten)]
     pub progress: Progress,
@@ -80,6 +92,10 @@ pub enum DeclineReason {
     CardDeclined,
     /// There is not enough money.
     InsufficientFunds,
+    /// The card is too old.
+    ExpiredCard,
+    /// The bank wants to see its customer first.
+    AuthenticationRequired,
 }
 
 /// A means of payment as the provider knows it. Never a card number.
@@ -100,19 +116,31 @@ pub struct PaymentMethod {
 pub struct MethodToken(String);
 
 impl Payment {
-    /// When the lease of the present owner ends; none once the payment is final.
-    fn lease_until(&self) -> Option<Timestamp> {
+    /// When its present owner began; none once the payment is final.
+    pub fn in_flight_since(&self) -> Option<Timestamp> {
         match self.progress {
-            // Past the end of time there is no lease either.
-            Progress::Processing { in_flight_since } => in_flight_since.checked_add(LEASE).ok(),
+            Progress::Processing { in_flight_since } => Some(in_flight_since),
             _ => None,
         }
     }
 
     /// How many whole seconds from `now` on the lease still runs, rounded up; 0 when it does not.
     pub fn lease_left(&self, now: Timestamp) -> u64 {
-        let left = self.lease_until().map_or(SignedDuration::ZERO, |until| until.duration_since(now));
-        u64::try_from(left.as_millis().max(0)).unwrap_or_default().div_ceil(1000)
+        lease_left(self.in_flight_since(), now)
+    }
+
+    /// Whether the provider may have been asked before: someone has taken the payment over.
+    pub fn is_repeated(&self) -> bool {
+        is_repeated(self.in_flight_since(), self.created_at)
+    }
+
+    /// What can still be refunded.
+    pub fn refundable(&self) -> Money {
+        let amount = match self.progress {
+            Progress::Succeeded { .. } => self.amount.amount.saturating_sub(self.refund_reserved),
+            _ => 0,
+        };
+        Money { amount, ..self.amount }
     }
 
     /// The payment after `outcome` was recorded at `at`.
@@ -126,12 +154,27 @@ impl Payment {
     }
 }
 
+/// How many whole seconds from `now` on the lease of an owner that began at `since` still runs, rounded up.
+fn lease_left(since: Option<Timestamp>, now: Timestamp) -> u64 {
+    // Past the end of time there is no lease.
+    let until = since.and_then(|since| since.checked_add(LEASE).ok());
+    let left = until.map_or(SignedDuration::ZERO, |until| until.duration_since(now));
+    u64::try_from(left.as_millis().max(0)).unwrap_or_default().div_ceil(1000)
+}
+
+/// Only the first owner began when the intent was recorded: a lease must run out before the next one begins.
+fn is_repeated(since: Option<Timestamp>, created_at: Timestamp) -> bool {
+    since.is_some_and(|since| since.duration_since(created_at) >= LEASE)
+}
+
 impl DeclineReason {
     /// The reason as JSON has it.
     pub fn code(self) -> &'static str {
         match self {
             Self::CardDeclined => "card_declined",
             Self::InsufficientFunds => "insufficient_funds",
+            Self::ExpiredCard => "expired_card",
+            Self::AuthenticationRequired => "authentication_required",
         }
     }
 
@@ -141,6 +184,10 @@ impl DeclineReason {
             Self::CardDeclined => "The card was declined; nothing was charged. Pay with another one",
             Self::InsufficientFunds => {
                 "The card has insufficient funds; nothing was charged. Pay with another one"
+            }
+            Self::ExpiredCard => "The card has expired; nothing was charged. Pay with another one",
+            Self::AuthenticationRequired => {
+                "The bank asks for a confirmation that cannot be given here; nothing was charged. Pay with another card"
             }
         }
     }
@@ -196,57 +243,4 @@ pub(crate) mod sortable {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    fn payment(in_flight_since: Timestamp) -> Payment {
-        Payment {
-            id: Uuid::from_u128(1),
-            user_id: Uuid::from_u128(2),
-            order_id: Uuid::from_u128(3),
-            amount: Money::new(1999, "EUR".parse().unwrap()),
-            method: PaymentMethod {
-                token: "pm_card_visa".to_owned().try_into().unwrap(),
-                brand: "visa".to_owned(),
-                last4: "4242".to_owned(),
-            },
-            save_method: false,
-            created_at: in_flight_since,
-            progress: Progress::Processing { in_flight_since },
-        }
-    }
-
-    #[test]
-    fn a_lease_ends_and_a_final_payment_has_none() {
-        let begun = at("2026-01-01T00:00:00Z");
-        let payment = payment(begun);
-        assert_eq!(payment.lease_left(begun), 15);
-        assert_eq!(payment.lease_left(at("2026-01-01T00:00:14.999Z")), 1);
-        assert_eq!(payment.lease_left(at("2026-01-01T00:00:15Z")), 0);
-        assert_eq!(payment.lease_left(at("2026-01-02T00:00:00Z")), 0);
-        let paid = payment.finished(Outcome::Charged("ch_1".to_owned()), begun);
-        assert_eq!(paid.lease_left(begun), 0);
-    }
-
-    #[test]
-    fn times_in_flight_sort_as_text() {
-        let times = ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00.5Z", "2026-01-01T00:00:01Z"];
-        let texts: Vec<String> = times.iter().map(|time| sortable::text(at(time))).collect();
-        assert!(texts.is_sorted(), "{texts:?}");
-        assert_eq!(texts[0], "2026-01-01T00:00:00.000Z");
-    }
-
-    #[test]
-    fn a_method_that_a_client_typed_is_never_printed() {
-        let token = MethodToken::try_from("4111111111111111".to_owned()).unwrap();
-        assert!(!format!("{token:?}").contains("4111"));
-        for bad in [String::new(), "x".repeat(65), "pm card".to_owned(), "pm_é".to_owned(), "a\nb".to_owned()]
-        {
-            MethodToken::try_from(bad).unwrap_err();
-        }
-    }
-}
+mod tests;

@@ -1,17 +1,20 @@
 //! Who moves the money.
 
 mod sandbox;
+pub mod stripe;
 
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 
+use jiff::Timestamp;
 use shared::money::Money;
 use uuid::Uuid;
 
 pub use sandbox::TestProvider;
+pub use stripe::Stripe;
 
-use crate::model::{DeclineReason, MethodToken, PaymentMethod};
+use crate::model::{DeclineReason, MethodToken, PaymentMethod, RefundOutcome};
 
 /// What a provider is asked to charge.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +27,27 @@ pub struct ChargeRequest {
     pub method: MethodToken,
     /// Who pays, for the provider's own records.
     pub user_id: Uuid,
+    /// What is paid, for the same.
+    pub order_id: Uuid,
+    /// When the payment began.
+    pub created_at: Timestamp,
+    /// Whether the provider may have been asked before.
+    pub is_repeated: bool,
+}
+
+/// What a provider is asked to pay back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundRequest {
+    /// The same key is the same refund, however often and however parallel it is asked for.
+    pub idempotency_key: Uuid,
+    /// Of which charge, as [`Charge::id`] named it.
+    pub charge_id: String,
+    /// How much.
+    pub amount: Money,
+    /// The payment, for the provider's own records.
+    pub payment_id: Uuid,
+    /// Whether the provider may have been asked before.
+    pub is_repeated: bool,
 }
 
 /// A charge that happened.
@@ -57,4 +81,8 @@ pub trait PaymentProvider: fmt::Debug + Send + Sync {
 
     /// Charges once per idempotency key; a repeated key gets the first one's outcome, a decline included.
     fn charge<'a>(&'a self, request: &'a ChargeRequest) -> Answer<'a, Charge>;
+
+    /// Pays back once per idempotency key; a repeated key gets the first one's outcome, a failure included. One that the
+    /// provider has not decided yet is [`ProviderError::Unknown`].
+    fn refund<'a>(&'a self, request: &'a RefundRequest) -> Answer<'a, RefundOutcome>;
 }

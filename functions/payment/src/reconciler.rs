@@ -1,25 +1,39 @@
-//! Finishes the payments that nobody works on any more.
+//! Finishes what nobody works on any more, and pays back what orders are due.
+//!
+//! Three work lists, each the longest untouched first: payments and refunds whose owner's lease ran out, and orders that were
+//! cancelled after they were paid.
 
+use jiff::{SignedDuration, Timestamp};
+use order::model::Actor;
+use order::store::RefundDue;
 use serde::Serialize;
 use shared::run::Failure;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use crate::State;
-use crate::model::{Payment, Progress};
-use crate::settlement::{SettleError, settle};
+use crate::model::{Payment, Progress, Refund, RefundProgress};
+use crate::refunds::{self, Wanted};
+use crate::settlement::{SettleError, nothing, settle};
 
-/// How many payments one run takes on, all at once: together they take as long as the slowest provider's answer,
+/// How much one run takes on of each list, all at once: together that takes as long as the slowest provider's answer,
 /// which is well within the function's timeout. What is left is the next run's.
 const BATCH: i32 = 25;
 
-/// What a run came to, in payments.
+/// The shortest and the longest pause before a refund that failed, or is still under way, is looked at again; in between
+/// it is as long as it has been due.
+const PAUSE: (SignedDuration, SignedDuration) =
+    (SignedDuration::from_mins(10), SignedDuration::from_hours(24));
+
+/// What a run came to, in payments and refunds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Counts {
     /// Charged.
     pub succeeded: u32,
     /// Not charged.
     pub declined: u32,
+    /// Paid back.
+    pub refunded: u32,
     /// Still unknown; a later run asks again.
     pub unknown: u32,
     /// Somebody else went on with it first.
@@ -28,31 +42,54 @@ pub struct Counts {
     pub failed: u32,
 }
 
-/// One payment could not be reconciled.
+/// Something could not be reconciled.
 #[derive(Debug, thiserror::Error)]
-#[error("{failed} payments could not be reconciled, see the log: {counts:?}", failed = counts.failed)]
+#[error("{failed} could not be reconciled, see the log: {counts:?}", failed = counts.failed)]
 pub struct Incomplete {
     /// What the run came to.
     pub counts: Counts,
 }
 
-/// Takes over the payments whose lease ran out and goes on with each as `POST /pay` does. One that fails, or panics,
-/// stops no other; the run then ends as [`Incomplete`], so that the alarm on the function's errors sees it.
+/// How one piece of work ended.
+#[derive(Debug, Clone, Copy)]
+enum Ended {
+    Succeeded,
+    Declined,
+    Refunded,
+    Unknown,
+    Taken,
+    Failed,
+}
+
+/// Takes over what was abandoned and goes on with it as the routes do. One that fails, or panics, stops no other; the run
+/// then ends as [`Incomplete`], so that the alarm on the function's errors sees it.
 pub async fn run(state: &State) -> Result<Counts, Failure> {
+    let now = state.clock.now();
     let mut tasks = JoinSet::new();
-    for payment in state.payments.abandoned(state.clock.now(), BATCH).await? {
+    let (payments, refunds, due) = tokio::try_join!(
+        state.payments.abandoned(now, BATCH),
+        state.payments.abandoned_refunds(now, BATCH),
+        state.orders.refunds_due(now, BATCH),
+    )?;
+    for payment in payments {
         let state = state.clone();
         tasks.spawn(async move { reconcile(&state, payment).await }.in_current_span());
+    }
+    for refund in refunds {
+        let state = state.clone();
+        tasks.spawn(async move { reconcile_refund(&state, refund).await }.in_current_span());
+    }
+    for due in due {
+        let state = state.clone();
+        tasks.spawn(async move { pay_back(&state, due).await }.in_current_span());
     }
     let mut counts = Counts::default();
     while let Some(outcome) = tasks.join_next().await {
         let count = match outcome {
-            Ok(Ok(Some(Progress::Succeeded { .. }))) => &mut counts.succeeded,
-            Ok(Ok(Some(Progress::Declined { .. }))) => &mut counts.declined,
-            Ok(Ok(Some(Progress::Processing { .. })) | Err(SettleError::Unknown)) => &mut counts.unknown,
-            Ok(Ok(None)) => &mut counts.taken,
+            Ok(Ok(ended)) => counts.of(ended),
+            Ok(Err(SettleError::Unknown)) => &mut counts.unknown,
             Ok(Err(error)) => {
-                tracing::error!(error = %shared::problem::Chain(&error), "a payment cannot be reconciled");
+                tracing::error!(error = %shared::problem::Chain(&error), "cannot be reconciled");
                 &mut counts.failed
             }
             // The panic hook has logged the place.
@@ -64,125 +101,79 @@ pub async fn run(state: &State) -> Result<Counts, Failure> {
     if counts.failed == 0 { Ok(counts) } else { Err(Incomplete { counts }.into()) }
 }
 
-/// How far the payment is now; none where somebody else goes on with it.
-async fn reconcile(state: &State, payment: Payment) -> Result<Option<Progress>, SettleError> {
+impl Counts {
+    fn of(&mut self, ended: Ended) -> &mut u32 {
+        match ended {
+            Ended::Succeeded => &mut self.succeeded,
+            Ended::Declined => &mut self.declined,
+            Ended::Refunded => &mut self.refunded,
+            Ended::Unknown => &mut self.unknown,
+            Ended::Taken => &mut self.taken,
+            Ended::Failed => &mut self.failed,
+        }
+    }
+}
+
+async fn reconcile(state: &State, payment: Payment) -> Result<Ended, SettleError> {
     let Some(payment) = state.payments.take_over(payment, state.clock.now()).await? else {
-        return Ok(None);
+        return Ok(Ended::Taken);
     };
     let order = state.orders.order(payment.user_id, payment.order_id).await?;
     let order = order.ok_or(SettleError::MarkMissing)?;
-    Ok(Some(settle(state, &order, payment).await?.progress))
+    Ok(match settle(state, &order, payment, &nothing).await?.value.progress {
+        Progress::Succeeded { .. } => Ended::Succeeded,
+        Progress::Declined { .. } => Ended::Declined,
+        Progress::Processing { .. } => Ended::Unknown,
+    })
+}
+
+async fn reconcile_refund(state: &State, refund: Refund) -> Result<Ended, SettleError> {
+    let Some(refund) = state.payments.take_over_refund(refund, state.clock.now()).await? else {
+        return Ok(Ended::Taken);
+    };
+    settle_refund(state, refund).await
+}
+
+async fn settle_refund(state: &State, refund: Refund) -> Result<Ended, SettleError> {
+    let refund_id = refund.id;
+    Ok(match refunds::settle(state, refund, &nothing).await?.value.progress {
+        RefundProgress::Succeeded { .. } => Ended::Refunded,
+        RefundProgress::Processing { .. } => Ended::Unknown,
+        RefundProgress::Failed { failure, .. } => {
+            tracing::error!(%refund_id, failure = failure.code(), "a refund failed: pay it back in another way");
+            Ended::Failed
+        }
+    })
+}
+
+/// Pays back all that is left of the payment of a cancelled order. The order is on the list until that is done: whoever dies
+/// on the way leaves a refund under way, or the order as it was.
+async fn pay_back(state: &State, due: RefundDue) -> Result<Ended, SettleError> {
+    let now = state.clock.now();
+    let payment = state.payments.payment(due.user_id, due.payment_id).await?;
+    let payment = payment.ok_or(SettleError::MarkMissing)?;
+    let amount = payment.refundable();
+    if amount.amount == 0 {
+        // Another refund is under way; should it fail, there is something left again.
+        state.orders.postpone_refund(&due, pause(&payment, now)).await?;
+        return Ok(Ended::Taken);
+    }
+    let wanted = Wanted { amount, by: Actor::System, by_id: None, reason: None };
+    let Some(refund) = refunds::begin(state, &payment, wanted, &nothing).await? else {
+        return Ok(Ended::Taken);
+    };
+    let ended = settle_refund(state, refund).await?;
+    if matches!(ended, Ended::Failed) {
+        state.orders.postpone_refund(&due, pause(&payment, now)).await?;
+    }
+    Ok(ended)
+}
+
+/// Until when: later and later, counted from the payment.
+fn pause(payment: &Payment, now: Timestamp) -> Timestamp {
+    let age = now.duration_since(payment.created_at);
+    now.saturating_add(age.clamp(PAUSE.0, PAUSE.1)).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]
-mod tests {
-    use http::StatusCode;
-    use order::model::Status;
-
-    use super::*;
-    use crate::provider::ChargeRequest;
-    use crate::testing::{App, Fault};
-
-    async fn counts(app: &App) -> Counts {
-        run(&app.state).await.unwrap()
-    }
-
-    #[tokio::test]
-    async fn what_a_dead_function_left_is_finished_with_one_charge() {
-        for fault in [Fault::HoldBefore, Fault::HoldAfter] {
-            let app = App::new().await;
-            let order = app.order().await;
-            app.die(&order, "pm_card_visa", fault).await;
-            assert_eq!(counts(&app).await, Counts::default(), "its lease still runs");
-            assert_eq!(app.read(&order).await.status, Status::PendingPayment);
-
-            app.outlive_leases();
-            let succeeded = Counts { succeeded: 1, ..Counts::default() };
-            assert_eq!(counts(&app).await, succeeded, "{fault:?}");
-            app.assert_paid_once(&order).await;
-            assert_eq!(counts(&app).await, Counts::default(), "nothing is left to do");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_decline_frees_the_order() {
-        let app = App::new().await;
-        let order = app.order().await;
-        app.die(&order, "pm_card_declined", Fault::HoldAfter).await;
-        app.outlive_leases();
-        let declined = Counts { declined: 1, ..Counts::default() };
-        assert_eq!(counts(&app).await, declined);
-        let _receipt = app.pay_with(&order, "pm_card_visa").await.expect(StatusCode::CREATED);
-        app.assert_paid_once(&order).await;
-    }
-
-    #[tokio::test]
-    async fn one_that_fails_stops_no_other_and_is_tried_again() {
-        let app = App::new().await;
-        let mut orders = Vec::new();
-        for _ in 0..3 {
-            let order = app.order().await;
-            app.die(&order, "pm_card_visa", Fault::HoldBefore).await;
-            orders.push(order);
-        }
-        app.outlive_leases();
-        app.provider.next(Fault::PanicBefore);
-        let error = run(&app.state).await.unwrap_err();
-        let incomplete: &Incomplete = error.downcast_ref().unwrap();
-        assert_eq!(incomplete.counts, Counts { succeeded: 2, failed: 1, ..Counts::default() });
-
-        app.outlive_leases();
-        assert_eq!(counts(&app).await, Counts { succeeded: 1, ..Counts::default() });
-        for order in &orders {
-            assert_eq!(app.read(order).await.status, Status::Paid);
-        }
-        assert_eq!(app.charges().await.len(), 3);
-    }
-
-    #[tokio::test]
-    async fn an_outcome_that_stays_unknown_is_asked_for_again() {
-        let app = App::new().await;
-        let order = app.order().await;
-        app.die(&order, "pm_card_timeout", Fault::HoldBefore).await;
-        app.outlive_leases();
-        assert_eq!(counts(&app).await, Counts { unknown: 1, ..Counts::default() });
-        app.outlive_leases();
-        assert_eq!(counts(&app).await, Counts { succeeded: 1, ..Counts::default() });
-        app.assert_paid_once(&order).await;
-    }
-
-    #[tokio::test]
-    async fn what_the_provider_refuses_sets_off_the_alarm() {
-        let app = App::new().await;
-        let order = app.order().await;
-        app.die(&order, "pm_card_visa", Fault::HoldBefore).await;
-        let payment = app.payments().await.remove(0);
-        let other = ChargeRequest {
-            idempotency_key: payment.id,
-            amount: payment.amount.times(2).unwrap(),
-            method: payment.method.token,
-            user_id: payment.user_id,
-        };
-        app.state.provider.charge(&other).await.unwrap();
-        app.outlive_leases();
-        let answer = app.pay_with(&order, "pm_card_visa").await;
-        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
-        app.outlive_leases();
-        let error = run(&app.state).await.unwrap_err();
-        let incomplete: &Incomplete = error.downcast_ref().unwrap();
-        assert_eq!(incomplete.counts, Counts { failed: 1, ..Counts::default() });
-    }
-
-    #[tokio::test]
-    async fn two_runs_at_once_and_a_request_finish_a_payment_once() {
-        let app = App::new().await;
-        let order = app.order().await;
-        app.die(&order, "pm_card_visa", Fault::HoldAfter).await;
-        app.outlive_leases();
-        let (one, two, answer) =
-            tokio::join!(run(&app.state), run(&app.state), app.pay_with(&order, "pm_card_visa"));
-        let by_request = u32::from(answer.status == StatusCode::CREATED);
-        assert_eq!(one.unwrap().succeeded + two.unwrap().succeeded + by_request, 1);
-        app.assert_paid_once(&order).await;
-    }
-}
+mod tests;

@@ -1,39 +1,61 @@
-//! The steps of a payment, the same for `POST /pay` and for the reconciler.
+//! The steps of a payment, the same for `POST /pay`, for the provider's webhook and for the reconciler.
 
 use order::model::Order;
-use shared::db::{DbError, TransactionError};
+use shared::db::{DbError, Transaction, TransactionError};
+use shared::idempotency::Completion;
 use shared::problem::Chain;
 
 use crate::State;
 use crate::model::{Outcome, Payment, PaymentMethod, Progress};
 use crate::provider::{ChargeRequest, ProviderError};
 
-/// Why a payment could not be finished now. It stays in flight, for the next to take over.
+/// Why a payment or a refund could not be finished now. It stays in flight, for the next to take over.
 #[derive(Debug, thiserror::Error)]
 pub enum SettleError {
-    /// The provider did not say whether it charged.
-    #[error("the outcome of the payment is not known")]
+    /// The provider did not say whether it moved the money.
+    #[error("the outcome is not known")]
     Unknown,
     /// The provider does not accept the request, which says nothing about an earlier one under the same key: someone must
     /// look.
-    #[error("the provider refuses the charge")]
+    #[error("the provider refuses the request")]
     Refused,
     /// Payment and order contradict each other: a bug.
     #[error("the order does not carry the mark of its payment")]
     MarkMissing,
+    /// Another request goes on under the same idempotency key.
+    #[error("another request has taken the idempotency key over")]
+    Superseded,
     /// The outcome could not be recorded.
     #[error(transparent)]
     Db(#[from] DbError),
 }
 
-/// Records the intent to pay all of `order`, and takes the payment's first lease. None where the order is no longer
-/// as it was read: read it again.
+/// What else is written in the transaction that records an outcome: the answer to the request that asked for it.
+pub type Alongside<'a, T> = &'a (dyn Fn(&mut Transaction, &T) -> Result<Completion, DbError> + Send + Sync);
+
+/// Nothing else: nobody waits for an answer.
+pub fn nothing<T>(_: &mut Transaction, _: &T) -> Result<Completion, DbError> {
+    Ok(Completion::default())
+}
+
+/// Something final, and who recorded it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled<T> {
+    /// As it finally is.
+    pub value: T,
+    /// Whether that was recorded by this call, with what was to be written alongside.
+    pub by_us: bool,
+}
+
+/// Records the intent to pay all of `order`, and takes the payment's first lease; `note` is written in the same
+/// transaction. None where the order is no longer as it was read: read it again.
 pub async fn begin(
     state: &State,
     order: &Order,
     method: PaymentMethod,
     save_method: bool,
-) -> Result<Option<Payment>, DbError> {
+    note: Alongside<'_, Payment>,
+) -> Result<Option<Payment>, SettleError> {
     let now = state.clock.now();
     let payment = Payment {
         id: state.ids.uuid(now),
@@ -43,23 +65,36 @@ pub async fn begin(
         method,
         save_method,
         created_at: now,
+        refunded: 0,
+        refund_reserved: 0,
         progress: Progress::Processing { in_flight_since: now },
     };
     let mut transaction = state.payments.transaction();
-    transaction.add(state.payments.begin_write(&payment)?);
+    for write in state.payments.begin_writes(&payment)? {
+        transaction.add(write);
+    }
     transaction.add(state.orders.begin_payment_write(order, payment.id)?);
+    let noted = note(&mut transaction, &payment)?;
     match transaction.run().await {
         Ok(()) => Ok(Some(payment)),
+        Err(TransactionError::Cancelled(reasons)) if noted.superseded(&reasons) => {
+            Err(SettleError::Superseded)
+        }
         Err(TransactionError::Cancelled(_)) => Ok(None),
-        Err(TransactionError::Db(error)) => Err(error),
+        Err(TransactionError::Db(error)) => Err(error.into()),
     }
 }
 
 /// Charges and records the outcome; the payment as it finally is. Whoever calls this holds the lease, but nothing
 /// breaks if two do: the provider gives both the same outcome, and one of them records it.
-pub async fn settle(state: &State, order: &Order, payment: Payment) -> Result<Payment, SettleError> {
+pub async fn settle(
+    state: &State,
+    order: &Order,
+    payment: Payment,
+    alongside: Alongside<'_, Payment>,
+) -> Result<Settled<Payment>, SettleError> {
     let outcome = charge(state, &payment).await?;
-    finish(state, order, payment, outcome).await
+    finish(state, order, payment, outcome, alongside).await
 }
 
 async fn charge(state: &State, payment: &Payment) -> Result<Outcome, SettleError> {
@@ -68,6 +103,9 @@ async fn charge(state: &State, payment: &Payment) -> Result<Outcome, SettleError
         amount: payment.amount,
         method: payment.method.token.clone(),
         user_id: payment.user_id,
+        order_id: payment.order_id,
+        created_at: payment.created_at,
+        is_repeated: payment.is_repeated(),
     };
     match tokio::time::timeout(state.provider_deadline, state.provider.charge(&request)).await {
         Ok(Ok(charge)) => Ok(Outcome::Charged(charge.id)),
@@ -87,12 +125,14 @@ async fn charge(state: &State, payment: &Payment) -> Result<Outcome, SettleError
     }
 }
 
-async fn finish(
+/// Records the outcome that the provider gave, whichever way it came.
+pub async fn finish(
     state: &State,
     order: &Order,
     payment: Payment,
     outcome: Outcome,
-) -> Result<Payment, SettleError> {
+    alongside: Alongside<'_, Payment>,
+) -> Result<Settled<Payment>, SettleError> {
     let now = state.clock.now();
     let (user_id, payment_id) = (payment.user_id, payment.id);
     let finished = payment.finished(outcome, now);
@@ -108,15 +148,20 @@ async fn finish(
     } else {
         transaction.add(state.orders.release_payment_write(order, payment_id)?);
     }
+    let answered = alongside(&mut transaction, &finished)?;
     match transaction.run().await {
         Ok(()) => {
             tracing::info!(%payment_id, order_id = %order.id, "payment finished");
-            Ok(finished)
+            Ok(Settled { value: finished, by_us: true })
         }
         // A late owner or a taker-over was first; what it recorded is the truth.
-        Err(TransactionError::Cancelled(cancelled)) if cancelled.failed(recorded) => {
+        Err(TransactionError::Cancelled(reasons)) if reasons.failed(recorded) => {
             let recorded = state.payments.payment(user_id, payment_id).await?;
-            recorded.ok_or(SettleError::MarkMissing)
+            let value = recorded.ok_or(SettleError::MarkMissing)?;
+            Ok(Settled { value, by_us: false })
+        }
+        Err(TransactionError::Cancelled(reasons)) if answered.superseded(&reasons) => {
+            Err(SettleError::Superseded)
         }
         Err(TransactionError::Cancelled(_)) => Err(SettleError::MarkMissing),
         Err(TransactionError::Db(error)) => Err(error.into()),

@@ -3,17 +3,24 @@
 //! | item | pk | sk |
 //! |---|---|---|
 //! | payment | `USER#<user id>` | `PAYMENT#<payment id>` |
+//! | refund | `USER#<user id>` | `REFUND#<payment id>#<refund id>` |
+//! | owner pointer | `PAYMENT#<payment id>` | `OWNER`, so that admins and webhooks find a payment by its id |
 //! | default payment method | `USER#<user id>` | `DEFAULT_METHOD` |
+//! | event of a webhook that was seen | `WEBHOOK#<event id>` | `WEBHOOK`, expires |
+//! | answer to an `Idempotency-Key` | see [`shared::idempotency`] | expires |
 //! | the built-in provider's book | see [`crate::provider::TestProvider`] | |
 //!
-//! A payment that is being processed, and only such a one, has `in_flight_pk` and `in_flight_since`, and so is in the
-//! sparse index `in_flight`: the reconciler's work list, the longest untouched first. Conditions ask for that attribute.
+//! A payment or refund that is being processed, and only such a one, has `in_flight_pk` and `in_flight_since`, and so is in
+//! the sparse index `in_flight`: the reconciler's work lists, the longest untouched first. Conditions ask for that attribute.
 
-use aws_sdk_dynamodb::error::BuildError;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+mod refunds;
+mod webhooks;
+
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use jiff::Timestamp;
-use serde::Serialize;
-use shared::db::{DbError, Key, Table, Transaction, TransactionError, from_item, to_item};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use shared::db::{DbError, Key, Table, Transaction, TransactionError, from_item};
 use shared::page::{Page, PageQuery};
 use uuid::Uuid;
 
@@ -25,12 +32,17 @@ pub struct PaymentStore {
     table: Table,
 }
 
-/// A payment with the index's partition key.
+/// An intent with the index's partition key.
 #[derive(Serialize)]
-struct InFlight<'a> {
+struct InFlight<'a, T> {
     #[serde(flatten)]
-    payment: &'a Payment,
+    intent: &'a T,
     in_flight_pk: &'static str,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OwnerPointer {
+    user_id: Uuid,
 }
 
 impl PaymentStore {
@@ -75,19 +87,24 @@ impl PaymentStore {
         user_id: Uuid,
         method: &PaymentMethod,
     ) -> Result<TransactWriteItem, DbError> {
-        let put = Put::builder()
-            .table_name(self.table.name())
-            .set_item(Some(to_item(&default_method_key(user_id), method)?))
-            .build()
-            .map_err(|error: BuildError| DbError::Refused(error.into()))?;
-        Ok(TransactWriteItem::builder().put(put).build())
+        self.table.put_write(&default_method_key(user_id), method, "")
+    }
+
+    /// Whose payment it is; for admins and webhooks, who know a payment by its id alone.
+    pub async fn owner(&self, payment_id: Uuid) -> Result<Option<Uuid>, DbError> {
+        let pointer: Option<OwnerPointer> = self.table.get(&owner_key(payment_id)).await?;
+        Ok(pointer.map(|pointer| pointer.user_id))
     }
 
     /// Records the intent; fails where the payment is recorded already.
-    pub fn begin_write(&self, payment: &Payment) -> Result<TransactWriteItem, DbError> {
-        let payment_in_flight = InFlight { payment, in_flight_pk: IN_FLIGHT };
+    pub fn begin_writes(&self, payment: &Payment) -> Result<[TransactWriteItem; 2], DbError> {
+        let in_flight = InFlight { intent: payment, in_flight_pk: IN_FLIGHT };
+        let owner = OwnerPointer { user_id: payment.user_id };
         let key = payment_key(payment.user_id, payment.id);
-        self.table.put_write(&key, &payment_in_flight, "attribute_not_exists(pk)")
+        Ok([
+            self.table.put_write(&key, &in_flight, "attribute_not_exists(pk)")?,
+            self.table.put_write(&owner_key(payment.id), &owner, "attribute_not_exists(pk)")?,
+        ])
     }
 
     /// Records the outcome; fails where one is recorded already.
@@ -99,31 +116,42 @@ impl PaymentStore {
     /// Takes the lease of `payment`, as it was read, from `now` on; none where somebody else did so since, or the
     /// payment is final.
     pub async fn take_over(&self, payment: Payment, now: Timestamp) -> Result<Option<Payment>, DbError> {
-        let Progress::Processing { in_flight_since } = payment.progress else {
-            return Ok(None);
-        };
-        // A transaction, for its `ClientRequestToken`: an update whose answer got lost would fail on its own success.
-        let mut transaction = self.transaction();
         let key = payment_key(payment.user_id, payment.id);
-        transaction.add(self.table.update_write(&key, |update| {
-            update
-                .update_expression("SET in_flight_since = :now")
-                .condition_expression("in_flight_since = :seen")
-                .expression_attribute_values(":now", AttributeValue::S(sortable::text(now)))
-                .expression_attribute_values(":seen", AttributeValue::S(sortable::text(in_flight_since)))
-        })?);
-        match transaction.run().await {
-            Ok(()) => {
-                Ok(Some(Payment { progress: Progress::Processing { in_flight_since: now }, ..payment }))
-            }
-            Err(TransactionError::Cancelled(_)) => Ok(None),
-            Err(TransactionError::Db(error)) => Err(error),
-        }
+        let taken = self.take_lease(&key, payment.in_flight_since(), now).await?;
+        Ok(taken.then_some(Payment { progress: Progress::Processing { in_flight_since: now }, ..payment }))
     }
 
     /// Up to `limit` payments whose lease ran out before `now`, the longest untouched first. From an index, so a
     /// payment may be further than it says: [`take_over`](Self::take_over) tells.
     pub async fn abandoned(&self, now: Timestamp, limit: i32) -> Result<Vec<Payment>, DbError> {
+        self.in_flight(IN_FLIGHT, now, limit).await
+    }
+
+    /// Whether the lease was still as it was `seen`, and now begins anew.
+    async fn take_lease(&self, key: &Key, seen: Option<Timestamp>, now: Timestamp) -> Result<bool, DbError> {
+        let Some(seen) = seen else { return Ok(false) };
+        // A transaction, for its `ClientRequestToken`: an update whose answer got lost would fail on its own success.
+        let mut transaction = self.transaction();
+        transaction.add(self.table.update_write(key, |update| {
+            update
+                .update_expression("SET in_flight_since = :now")
+                .condition_expression("in_flight_since = :seen")
+                .expression_attribute_values(":now", AttributeValue::S(sortable::text(now)))
+                .expression_attribute_values(":seen", AttributeValue::S(sortable::text(seen)))
+        })?);
+        match transaction.run().await {
+            Ok(()) => Ok(true),
+            Err(TransactionError::Cancelled(_)) => Ok(false),
+            Err(TransactionError::Db(error)) => Err(error),
+        }
+    }
+
+    async fn in_flight<T: DeserializeOwned>(
+        &self,
+        list: &str,
+        now: Timestamp,
+        limit: i32,
+    ) -> Result<Vec<T>, DbError> {
         let before = now.checked_sub(LEASE).unwrap_or(Timestamp::MIN);
         let output = self
             .table
@@ -131,8 +159,8 @@ impl PaymentStore {
             .query()
             .table_name(self.table.name())
             .index_name("in_flight")
-            .key_condition_expression("in_flight_pk = :pk AND in_flight_since <= :before")
-            .expression_attribute_values(":pk", AttributeValue::S(IN_FLIGHT.to_owned()))
+            .key_condition_expression("in_flight_pk = :list AND in_flight_since <= :before")
+            .expression_attribute_values(":list", AttributeValue::S(list.to_owned()))
             .expression_attribute_values(":before", AttributeValue::S(sortable::text(before)))
             .limit(limit)
             .send()
@@ -151,6 +179,10 @@ fn partition(user_id: Uuid) -> String {
 
 fn payment_key(user_id: Uuid, payment_id: Uuid) -> Key {
     Key::new(partition(user_id), format!("{PAYMENT}{payment_id}"))
+}
+
+fn owner_key(payment_id: Uuid) -> Key {
+    Key::new(format!("{PAYMENT}{payment_id}"), "OWNER")
 }
 
 fn default_method_key(user_id: Uuid) -> Key {

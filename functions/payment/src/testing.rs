@@ -21,8 +21,8 @@ use user::store::UserStore;
 use uuid::Uuid;
 
 use crate::State;
-use crate::model::{MethodToken, Payment, PaymentMethod, Progress};
-use crate::provider::{self, Charge, ChargeRequest, PaymentProvider, ProviderError, TestProvider};
+use crate::model::{MethodToken, Payment, PaymentMethod, Progress, RefundOutcome};
+use crate::provider::{self, Charge, ChargeRequest, PaymentProvider, RefundRequest, TestProvider};
 use crate::store::PaymentStore;
 
 pub(crate) const USER: Uuid = Uuid::from_u128(1);
@@ -38,10 +38,10 @@ pub(crate) struct App {
     pub(crate) database: Database,
 }
 
-/// What goes wrong with one charge.
+/// What goes wrong with one charge, or one refund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Stands still before the provider books the charge, until [`Faulty::go_on`].
+    /// Stands still before the provider books it, until [`Faulty::go_on`].
     HoldBefore,
     /// Stands still after it booked it.
     HoldAfter,
@@ -49,7 +49,7 @@ pub(crate) enum Fault {
     PanicAfter,
 }
 
-/// The test provider, with one fault for the next charge.
+/// The test provider, with one fault for the next charge or refund.
 #[derive(Debug)]
 pub(crate) struct Faulty {
     inner: TestProvider,
@@ -63,6 +63,14 @@ pub(crate) struct Faulty {
 impl Faulty {
     pub(crate) fn next(&self, fault: Fault) {
         *self.fault.lock().unwrap() = Some(fault);
+    }
+
+    async fn faulty<T>(&self, call: impl Future<Output = T>) -> T {
+        let fault = self.fault.lock().unwrap().take();
+        self.strike(fault, Fault::HoldBefore, Fault::PanicBefore).await;
+        let answer = call.await;
+        self.strike(fault, Fault::HoldAfter, Fault::PanicAfter).await;
+        answer
     }
 
     async fn strike(&self, fault: Option<Fault>, hold: Fault, panic: Fault) {
@@ -80,13 +88,11 @@ impl PaymentProvider for Faulty {
     }
 
     fn charge<'a>(&'a self, request: &'a ChargeRequest) -> provider::Answer<'a, Charge> {
-        Box::pin(async move {
-            let fault = self.fault.lock().unwrap().take();
-            self.strike(fault, Fault::HoldBefore, Fault::PanicBefore).await;
-            let charge: Result<Charge, ProviderError> = self.inner.charge(request).await;
-            self.strike(fault, Fault::HoldAfter, Fault::PanicAfter).await;
-            charge
-        })
+        Box::pin(self.faulty(self.inner.charge(request)))
+    }
+
+    fn refund<'a>(&'a self, request: &'a RefundRequest) -> provider::Answer<'a, RefundOutcome> {
+        Box::pin(self.faulty(self.inner.refund(request)))
     }
 }
 
@@ -117,9 +123,11 @@ impl App {
             json!({"id": "mug", "name": "Mug", "price": {"amount": 1699, "currency": "EUR"}, "stock": 7});
         order_state.carts.put_product(&serde_json::from_value(mug).unwrap()).await.unwrap();
         let state = State {
+            idempotency: Idempotency::new(payments.table(), clock.clone(), Generator::system()),
             payments,
             orders,
             provider: Arc::clone(&provider) as Arc<dyn PaymentProvider>,
+            stripe: None,
             provider_deadline: Duration::from_mins(1),
             clock,
             ids: Generator::system(),

@@ -65,8 +65,8 @@ pub struct Attempt {
     completed: AtomicBool,
 }
 
-/// A write that holds only as long as its attempt owns the key.
-#[derive(Debug, Clone, Copy)]
+/// A write that holds only as long as its attempt owns the key; by default none.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Completion(Option<usize>);
 
 impl Idempotency {
@@ -122,6 +122,12 @@ impl Attempt {
         };
         self.completed.store(true, Ordering::Relaxed);
         Ok(Completion(Some(transaction.add(slot.answer_write(reply)?))))
+    }
+
+    /// The transaction of [`complete`](Self::complete) was not written, and yet there is a final answer: somebody else had
+    /// done the work.
+    pub fn was_not_written(&self) {
+        self.completed.store(false, Ordering::Relaxed);
     }
 
     /// Notes how far the work is, in the transaction that gets it there: the next owner finds it in

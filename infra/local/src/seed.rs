@@ -41,7 +41,7 @@ const IN_CART: [(&str, u32); 2] = [("espresso-cup", 4), ("hand-grinder", 1)];
 
 /// Writes what is missing, into the tables that the environment names.
 pub async fn seed(environment: &Environment) -> Result<()> {
-    let stores = Stores::new(environment)?;
+    let stores = Stores::load(environment).await?;
     stores.catalogue().await?;
     let user_id = stores.demo_user().await?;
     stores.profile(user_id).await?;
@@ -58,13 +58,14 @@ struct Stores {
 }
 
 impl Stores {
-    fn new(environment: &Environment) -> Result<Self> {
+    async fn load(environment: &Environment) -> Result<Self> {
         let env = Env::of(environment.clone());
         let aws = Aws::new(&env)?;
         let table = |name| Ok::<_, ConfigError>(Table::new(aws.dynamodb(), env.required(name)?));
         let revocations = RevocationLog::new(table("REVOCATION_TABLE")?);
         let accounts = AuthStore::new(table("AUTH_TABLE")?, table("AUTH_OUTBOX_TABLE")?, revocations);
-        let (order, payment) = (order::State::new(&env, &aws)?, payment::State::new(&env, &aws)?);
+        let order = order::State::new(&env, &aws)?;
+        let payment = payment::State::new(&env, &aws).await.map_err(anyhow::Error::from_boxed)?;
         Ok(Self { accounts, order, payment })
     }
 

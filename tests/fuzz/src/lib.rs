@@ -169,10 +169,14 @@ impl Present {
                         $name::router(state, service.clone())
                     })),+,
                     ("auth", auth::router(auth::State::new(env, &aws).await.expect("a state"), service.clone())),
+                    (
+                        "payment",
+                        payment::router(payment::State::new(env, &aws).await.expect("a state"), service.clone()),
+                    ),
                 ])
             };
         }
-        let routers = routers!(user, cart, order, payment, notification, analytics);
+        let routers = routers!(user, cart, order, notification, analytics);
         Self { database, routers, token, since: Instant::now() }
     }
 

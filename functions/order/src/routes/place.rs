@@ -111,9 +111,8 @@ impl Checkout {
         }
         transaction.add(app.carts.take_write(self.order.user_id, self.cart.version)?);
         for line in &self.order.lines {
-            if let Some(product) = self.products.get(&line.product_id) {
-                transaction.add(app.carts.take_stock_write(product, line.quantity)?);
-            }
+            let product = self.products.get(&line.product_id).ok_or(DbError::ConditionFailed)?;
+            transaction.add(app.carts.take_stock_write(product, line.quantity)?);
         }
         Ok(transaction)
     }

@@ -10,7 +10,7 @@ use tracing::Instrument as _;
 
 fn main() -> ExitCode {
     shared::run::start(|env| async move {
-        let state = payment::State::new(&env, &Aws::new(&env)?)?;
+        let state = payment::State::new(&env, &Aws::new(&env)?).await?;
         let state = &state;
         lambda_runtime::run(service_fn(move |invocation: LambdaEvent<IgnoredAny>| {
             let span = tracing::info_span!("reconciliation", request_id = invocation.context.request_id);

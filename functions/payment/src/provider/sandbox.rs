@@ -7,20 +7,31 @@
 //! | `pm_card_declined` | 4000 0000 0000 0002 | declined |
 //! | `pm_card_insufficient_funds` | 4000 0000 0000 9995 | declined |
 //! | `pm_card_timeout` | 4000 0000 0000 0408 | charged, but the first answer is lost |
+//! | `pm_card_refund_fail` | 4000 0000 0000 5126 | succeeds, but takes no refund |
 //!
 //! Only these exact numbers are understood, and turned into tokens here and nowhere else; a real card number is an
 //! unknown token. The book is in Payment's table, so that all instances of the function share it:
 //!
 //! | item | pk | sk |
 //! |---|---|---|
-//! | one entry per idempotency key | `TESTPROVIDER#<idempotency key>` | `CHARGE` |
+//! | one charge per idempotency key | `TESTPROVIDER#<idempotency key>` | `CHARGE` |
+//! | one refund per idempotency key | `TESTPROVIDER#<idempotency key>` | `REFUND` |
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
-use shared::db::{DbError, Key, Table, to_item};
+use shared::db::{DbError, Key, Table, Transaction, TransactionError, to_item};
 use shared::money::Money;
+use uuid::Uuid;
 
-use super::{Answer, Charge, ChargeRequest, PaymentProvider, ProviderError};
-use crate::model::{DeclineReason, MethodToken, PaymentMethod};
+use super::{Answer, Charge, ChargeRequest, PaymentProvider, ProviderError, RefundRequest};
+use crate::model::{DeclineReason, MethodToken, PaymentMethod, RefundFailure, RefundOutcome};
+
+const CHARGE: &str = "CHARGE";
+const REFUND: &str = "REFUND";
+const CHARGE_ID: &str = "ch_test_";
+
+/// How often a refund is tried while others change its charge.
+const ATTEMPTS: u32 = 5;
 
 /// A provider that charges nobody.
 #[derive(Debug, Clone)]
@@ -34,13 +45,14 @@ struct Card {
     brand: &'static str,
     declines: Option<DeclineReason>,
     loses_first_answer: bool,
+    takes_refunds: bool,
 }
 
 const fn card(token: &'static str, number: &'static str, brand: &'static str) -> Card {
-    Card { token, number, brand, declines: None, loses_first_answer: false }
+    Card { token, number, brand, declines: None, loses_first_answer: false, takes_refunds: true }
 }
 
-const CARDS: [Card; 5] = [
+const CARDS: [Card; 6] = [
     card("pm_card_visa", "4242424242424242", "visa"),
     card("pm_card_mastercard", "5555555555554444", "mastercard"),
     Card {
@@ -52,6 +64,7 @@ const CARDS: [Card; 5] = [
         ..card("pm_card_insufficient_funds", "4000000000009995", "visa")
     },
     Card { loses_first_answer: true, ..card("pm_card_timeout", "4000000000000408", "visa") },
+    Card { takes_refunds: false, ..card("pm_card_refund_fail", "4000000000005126", "visa") },
 ];
 
 /// What was asked under an idempotency key, and what came of it.
@@ -60,14 +73,29 @@ struct Entry {
     amount: Money,
     method: MethodToken,
     declined: Option<DeclineReason>,
+    /// How much of it went back.
+    #[serde(default)]
+    refunded: u64,
+}
+
+/// What was asked to be paid back under an idempotency key, and what came of it.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct RefundEntry {
+    charge_id: String,
+    amount: Money,
+    failed: Option<RefundFailure>,
 }
 
 #[derive(Debug, thiserror::Error)]
 enum Mistake {
     #[error("this idempotency key was used for another charge")]
     KeyReused,
+    #[error("there is no such charge, or less than that is left of it")]
+    NothingToRefund,
     #[error("there is no such payment method")]
     NoSuchMethod,
+    #[error("the charge kept changing")]
+    Contended,
     #[error("the answer got lost, as this card's answers do")]
     AnswerLost,
 }
@@ -93,14 +121,20 @@ impl TestProvider {
             .iter()
             .find(|card| card.token == request.method.as_str())
             .ok_or_else(|| ProviderError::Refused(Mistake::NoSuchMethod.into()))?;
-        let entry = Entry { amount: request.amount, method: request.method.clone(), declined: card.declines };
+        let entry = Entry {
+            amount: request.amount,
+            method: request.method.clone(),
+            declined: card.declines,
+            refunded: 0,
+        };
         let entry = match self.enter(request, &entry).await {
             Ok(()) if card.loses_first_answer => {
                 return Err(ProviderError::Unknown(Mistake::AnswerLost.into()));
             }
             Ok(()) => entry,
             Err(DbError::ConditionFailed) => {
-                let first: Option<Entry> = self.table.get(&key(request)).await.map_err(unknown)?;
+                let first: Option<Entry> =
+                    self.table.get(&entry_key(request.idempotency_key, CHARGE)).await.map_err(unknown)?;
                 first
                     .filter(|first| (first.amount, &first.method) == (entry.amount, &entry.method))
                     .ok_or_else(|| ProviderError::Refused(Mistake::KeyReused.into()))?
@@ -109,13 +143,67 @@ impl TestProvider {
         };
         match entry.declined {
             Some(reason) => Err(ProviderError::Declined(reason)),
-            None => Ok(Charge { id: format!("ch_test_{}", request.idempotency_key.simple()) }),
+            None => Ok(Charge { id: format!("{CHARGE_ID}{}", request.idempotency_key.simple()) }),
+        }
+    }
+
+    async fn book_refund(&self, request: &RefundRequest) -> Result<RefundOutcome, ProviderError> {
+        let refused = |mistake: Mistake| ProviderError::Refused(mistake.into());
+        let charge_key = request.charge_id.strip_prefix(CHARGE_ID).and_then(|id| id.parse().ok());
+        let charge_key = charge_key.ok_or_else(|| refused(Mistake::NothingToRefund))?;
+        let key = entry_key(request.idempotency_key, REFUND);
+        for _ in 0..ATTEMPTS {
+            let first: Option<RefundEntry> = self.table.get(&key).await.map_err(unknown)?;
+            if let Some(first) = first {
+                if (&first.charge_id, first.amount) != (&request.charge_id, request.amount) {
+                    return Err(refused(Mistake::KeyReused));
+                }
+                return Ok(match first.failed {
+                    Some(failure) => RefundOutcome::Failed(failure),
+                    None => RefundOutcome::Refunded(format!("re_test_{}", request.idempotency_key.simple())),
+                });
+            }
+            let charge: Option<Entry> =
+                self.table.get(&entry_key(charge_key, CHARGE)).await.map_err(unknown)?;
+            let charge = charge.filter(|charge| charge.left_for(request.amount));
+            let charge = charge.ok_or_else(|| refused(Mistake::NothingToRefund))?;
+            self.enter_refund(request, charge_key, &charge).await.map_err(unknown)?;
+        }
+        Err(ProviderError::Unknown(Mistake::Contended.into()))
+    }
+
+    /// Writes the entry, and what it leaves of the charge, unless one of them has changed: then the next look tells.
+    async fn enter_refund(
+        &self,
+        request: &RefundRequest,
+        charge_key: Uuid,
+        charge: &Entry,
+    ) -> Result<(), DbError> {
+        let card = CARDS.iter().find(|card| card.token == charge.method.as_str());
+        let failed = card.is_none_or(|card| !card.takes_refunds).then_some(RefundFailure::Rejected);
+        let entry = RefundEntry { charge_id: request.charge_id.clone(), amount: request.amount, failed };
+        let mut transaction = Transaction::new(self.table.client());
+        let key = entry_key(request.idempotency_key, REFUND);
+        transaction.add(self.table.put_write(&key, &entry, "attribute_not_exists(pk)")?);
+        if failed.is_none() {
+            transaction.add(self.table.update_write(&entry_key(charge_key, CHARGE), |update| {
+                let number = |value: u64| AttributeValue::N(value.to_string());
+                update
+                    .update_expression("SET refunded = :sum")
+                    .condition_expression("refunded = :seen")
+                    .expression_attribute_values(":sum", number(charge.refunded + request.amount.amount))
+                    .expression_attribute_values(":seen", number(charge.refunded))
+            })?);
+        }
+        match transaction.run().await {
+            Ok(()) | Err(TransactionError::Cancelled(_)) => Ok(()),
+            Err(TransactionError::Db(error)) => Err(error),
         }
     }
 
     /// Writes the entry unless the key has one: however many ask at once, one of them writes.
     async fn enter(&self, request: &ChargeRequest, entry: &Entry) -> Result<(), DbError> {
-        let item = to_item(&key(request), entry)?;
+        let item = to_item(&entry_key(request.idempotency_key, CHARGE), entry)?;
         let put = self.table.client().put_item().table_name(self.table.name()).set_item(Some(item));
         put.condition_expression("attribute_not_exists(pk)").send().await?;
         Ok(())
@@ -130,10 +218,22 @@ impl PaymentProvider for TestProvider {
     fn charge<'a>(&'a self, request: &'a ChargeRequest) -> Answer<'a, Charge> {
         Box::pin(self.book(request))
     }
+
+    fn refund<'a>(&'a self, request: &'a RefundRequest) -> Answer<'a, RefundOutcome> {
+        Box::pin(self.book_refund(request))
+    }
 }
 
-fn key(request: &ChargeRequest) -> Key {
-    Key::new(format!("TESTPROVIDER#{}", request.idempotency_key), "CHARGE")
+impl Entry {
+    fn left_for(&self, amount: Money) -> bool {
+        self.declined.is_none()
+            && self.amount.currency == amount.currency
+            && self.amount.amount.saturating_sub(self.refunded) >= amount.amount
+    }
+}
+
+fn entry_key(idempotency_key: Uuid, kind: &str) -> Key {
+    Key::new(format!("TESTPROVIDER#{idempotency_key}"), kind)
 }
 
 fn unknown(error: DbError) -> ProviderError {
@@ -141,72 +241,4 @@ fn unknown(error: DbError) -> ProviderError {
 }
 
 #[cfg(test)]
-mod tests {
-    use shared::testing::Database;
-    use uuid::Uuid;
-
-    use super::*;
-
-    fn request(key: u128, method: &str, amount: u64) -> ChargeRequest {
-        ChargeRequest {
-            idempotency_key: Uuid::from_u128(key),
-            amount: Money::new(amount, "EUR".parse().unwrap()),
-            method: method.to_owned().try_into().unwrap(),
-            user_id: Uuid::from_u128(1),
-        }
-    }
-
-    async fn provider() -> (TestProvider, Database) {
-        let database = Database::new(&["PaymentTable"]).await;
-        (TestProvider::new(database.table("PaymentTable")), database)
-    }
-
-    #[tokio::test]
-    async fn one_key_is_one_charge_and_never_another() {
-        let (provider, database) = provider().await;
-        let first = provider.charge(&request(1, "pm_card_visa", 500)).await.unwrap();
-        let again = provider.charge(&request(1, "pm_card_visa", 500)).await.unwrap();
-        assert_eq!(first, again);
-        for other in [request(1, "pm_card_visa", 501), request(1, "pm_card_mastercard", 500)] {
-            let error = provider.charge(&other).await.unwrap_err();
-            assert!(matches!(error, ProviderError::Refused(_)), "{error:?}");
-        }
-        let book: Vec<Entry> = database.items("PaymentTable").await;
-        assert_eq!(book.len(), 1);
-        assert_eq!(book[0].amount.amount, 500);
-    }
-
-    #[tokio::test]
-    async fn a_decline_stays_a_decline() {
-        let (provider, _database) = provider().await;
-        for (card, expected) in [
-            ("pm_card_declined", DeclineReason::CardDeclined),
-            ("pm_card_insufficient_funds", DeclineReason::InsufficientFunds),
-        ] {
-            let request = request(expected as u128, card, 500);
-            for _ in 0..2 {
-                let error = provider.charge(&request).await.unwrap_err();
-                assert!(matches!(error, ProviderError::Declined(reason) if reason == expected), "{error:?}");
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_lost_answer_is_told_when_asked_again() {
-        let (provider, _database) = provider().await;
-        let request = request(1, "pm_card_timeout", 500);
-        let error = provider.charge(&request).await.unwrap_err();
-        assert!(matches!(error, ProviderError::Unknown(_)), "{error:?}");
-        provider.charge(&request).await.unwrap();
-    }
-
-    #[test]
-    fn a_card_number_becomes_a_token_and_a_real_one_is_unknown() {
-        let visa = TestProvider::card("4242424242424242").unwrap();
-        assert_eq!(visa, TestProvider::card("pm_card_visa").unwrap());
-        assert_eq!((visa.token.as_str(), visa.last4.as_str()), ("pm_card_visa", "4242"));
-        for unknown in ["4111111111111111", "pm_card_visa ", "pm_card", "4242 4242 4242 4242"] {
-            assert_eq!(TestProvider::card(unknown), None);
-        }
-    }
-}
+mod tests;

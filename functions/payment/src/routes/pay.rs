@@ -1,11 +1,13 @@
 //! `POST /pay`.
 
 use axum::extract::State;
-use http::header::LOCATION;
-use http::{HeaderName, StatusCode};
+use axum::response::Response;
+use http::StatusCode;
 use order::model::{Order, Status};
 use serde::Deserialize;
-use shared::http::{Json, OptionalJson};
+use shared::db::Transaction;
+use shared::http::OptionalJson;
+use shared::idempotency::{Attempt, Completion, Keyed, Reply};
 use shared::problem::{Chain, Problem};
 use shared::token::Caller;
 use uuid::Uuid;
@@ -32,33 +34,60 @@ pub(crate) struct Body {
     save_payment_method: bool,
 }
 
-type Created = (StatusCode, [(HeaderName, String); 1], Json<Receipt>);
-
 /// Pays an order, once. Where an earlier payment of the order was left unfinished, that one is finished, with the
 /// method that it was begun with.
 pub(crate) async fn post(
     State(app): State<App>,
     caller: Caller,
-    OptionalJson(body): OptionalJson<Body>,
-) -> Result<Created, Problem> {
+    Keyed(key, OptionalJson(body)): Keyed<OptionalJson<Body>>,
+) -> Result<Response, Problem> {
     let body = body.unwrap_or_default();
-    let (order, method) = tokio::join!(
-        find_order(&app, &caller, body.order_id),
-        find_method(&app, &caller, body.payment_method)
-    );
+    let work = async |attempt: &Attempt| match attempt.noted() {
+        // The payment that was begun under this key, whatever the newest order is by now.
+        Some(payment_id) => resume(&app, &caller, payment_id, attempt).await,
+        None => pay(&app, &caller, body, attempt).await,
+    };
+    app.idempotency.run(caller.user_id, key, work).await
+}
+
+async fn pay(app: &App, caller: &Caller, body: Body, attempt: &Attempt) -> Result<Reply, Problem> {
+    let (order, method) =
+        tokio::join!(find_order(app, caller, body.order_id), find_method(app, caller, body.payment_method));
     let mut order = order?;
     for _ in 0..ATTEMPTS {
         if order.status != Status::PendingPayment {
             return Err(not_payable(&order));
         }
         let payment = match order.payment_id {
-            None => begin(&app, &order, method.clone()?, body.save_payment_method).await?,
-            Some(payment_id) => take_over(&app, &caller, payment_id).await?,
+            None => {
+                let note = |transaction: &mut Transaction, payment: &Payment| {
+                    attempt.note(transaction, &payment.id.to_string())
+                };
+                let begun = begin(app, &order, method.clone()?, body.save_payment_method, &note).await;
+                begun.map_err(|error| refused(error, attempt))?
+            }
+            Some(payment_id) => take_over(app, &read_payment(app, caller, payment_id).await?).await?,
         };
         if let Some(payment) = payment {
-            return finish(&app, &order, payment).await;
+            return finish(app, &order, payment, attempt).await;
         }
-        order = read_order(&app, &caller, order.id).await?;
+        order = read_order(app, caller, order.id).await?;
+    }
+    Err(Problem::unavailable(1))
+}
+
+/// Goes on with the payment that a request under the same key began.
+async fn resume(app: &App, caller: &Caller, payment_id: &str, attempt: &Attempt) -> Result<Reply, Problem> {
+    let payment_id = payment_id.parse().map_err(|error: uuid::Error| Problem::internal(&error))?;
+    for _ in 0..ATTEMPTS {
+        let payment = read_payment(app, caller, payment_id).await?;
+        if payment.in_flight_since().is_none() {
+            return reply(&payment);
+        }
+        if let Some(payment) = take_over(app, &payment).await? {
+            let order = read_order(app, caller, payment.order_id).await?;
+            return finish(app, &order, payment, attempt).await;
+        }
     }
     Err(Problem::unavailable(1))
 }
@@ -105,43 +134,68 @@ async fn find_method(
     }
 }
 
-/// Takes the unfinished payment over from whoever began it; none where it went on in the meantime.
-async fn take_over(app: &App, caller: &Caller, payment_id: Uuid) -> Result<Option<Payment>, Problem> {
+/// Order and payment are written together, so neither ever names a payment that is not there.
+async fn read_payment(app: &App, caller: &Caller, payment_id: Uuid) -> Result<Payment, Problem> {
     let payment = app.payments.payment(caller.user_id, payment_id).await?;
-    // Order and payment are written together, so an order never names a payment that is not there.
-    let payment = payment.ok_or_else(|| Problem::internal(&SettleError::MarkMissing))?;
+    payment.ok_or_else(|| Problem::internal(&SettleError::MarkMissing))
+}
+
+/// Takes the unfinished payment over from whoever began it; none where it went on in the meantime.
+async fn take_over(app: &App, payment: &Payment) -> Result<Option<Payment>, Problem> {
     let now = app.clock.now();
     match payment.lease_left(now) {
-        0 => Ok(app.payments.take_over(payment, now).await?),
+        0 => Ok(app.payments.take_over(payment.clone(), now).await?),
         seconds => Err(Problem::conflict(
             "payment-in-progress",
             "A payment for the order is under way",
             "Its outcome decides; ask again shortly",
         )
         .with("order_id", payment.order_id.to_string())
-        .with("payment_id", payment_id.to_string())
+        .with("payment_id", payment.id.to_string())
         .retry_after(seconds)),
     }
 }
 
-async fn finish(app: &App, order: &Order, payment: Payment) -> Result<Created, Problem> {
+async fn finish(app: &App, order: &Order, payment: Payment, attempt: &Attempt) -> Result<Reply, Problem> {
     let in_flight = payment.clone();
-    let payment = match settle(app, order, payment).await {
-        Ok(payment) => payment,
-        Err(SettleError::Unknown | SettleError::Refused) => return Err(unknown(app, &in_flight)),
-        Err(SettleError::Db(error)) => return Err(error.into()),
-        Err(error @ SettleError::MarkMissing) => return Err(Problem::internal(&error)),
+    let answer = |transaction: &mut Transaction, payment: &Payment| match reply(payment) {
+        Ok(reply) => attempt.complete(transaction, &reply),
+        // It is built again for the caller, and fails there.
+        Err(_) => Ok(Completion::default()),
     };
-    match payment.progress {
-        Progress::Succeeded { .. } => {
-            let location = format!("/payments/{}", payment.id);
-            Ok((StatusCode::CREATED, [(LOCATION, location)], Json(payment.into())))
+    match settle(app, order, payment, &answer).await {
+        Ok(settled) => {
+            if !settled.by_us {
+                attempt.was_not_written();
+            }
+            match settled.value.in_flight_since() {
+                Some(_) => Err(unknown(app, &settled.value)),
+                None => reply(&settled.value),
+            }
         }
-        Progress::Declined { decline_reason, .. } => Err(declined(decline_reason)
-            .with("order_id", payment.order_id.to_string())
-            .with("payment_id", payment.id.to_string())),
-        Progress::Processing { .. } => Err(unknown(app, &payment)),
+        Err(SettleError::Unknown | SettleError::Refused) => Err(unknown(app, &in_flight)),
+        Err(error) => Err(refused(error, attempt)),
     }
+}
+
+fn refused(error: SettleError, attempt: &Attempt) -> Problem {
+    match error {
+        SettleError::Superseded => attempt.superseded(),
+        SettleError::Db(error) => error.into(),
+        error => Problem::internal(&error),
+    }
+}
+
+/// The final answer about a final payment.
+fn reply(payment: &Payment) -> Result<Reply, Problem> {
+    if let Progress::Declined { decline_reason, .. } = payment.progress {
+        return Ok(Reply::problem(
+            declined(decline_reason)
+                .with("order_id", payment.order_id.to_string())
+                .with("payment_id", payment.id.to_string()),
+        ));
+    }
+    Reply::created(format!("/payments/{}", payment.id), &Receipt::from(payment.clone()))
 }
 
 fn not_payable(order: &Order) -> Problem {

@@ -14,6 +14,8 @@ pub(crate) struct Receipt {
     order_id: Uuid,
     status: &'static str,
     amount: Money,
+    /// What went back of it.
+    refunded: Money,
     payment_method: Card,
     created_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,6 +43,7 @@ impl From<Payment> for Receipt {
             order_id: payment.order_id,
             status,
             amount: payment.amount,
+            refunded: Money { amount: payment.refunded, ..payment.amount },
             payment_method: Card { brand: payment.method.brand, last4: payment.method.last4 },
             created_at: payment.created_at,
             paid_at,

@@ -37,6 +37,7 @@ async fn without_a_body_the_newest_order_is_paid_by_the_default_method() {
         json!({
             "payment_id": payment_id, "order_id": newer.id, "status": "SUCCEEDED",
             "amount": {"amount": 5097, "currency": "EUR"},
+            "refunded": {"amount": 0, "currency": "EUR"},
             "payment_method": {"brand": "visa", "last4": "4242"},
             "created_at": "2026-01-01T00:00:16Z", "paid_at": "2026-01-01T00:00:16Z",
         })
