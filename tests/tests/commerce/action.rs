@@ -82,6 +82,11 @@ impl Action {
             }
             Self::Look { customer, order } => look(shop, customer, order).await,
             Self::Wait { seconds } => shop.clock.advance(SignedDuration::from_secs(seconds)),
+            Self::Webhook { event } => {
+                let Some(event) = shop.provider.event(event) else { return };
+                let answer = Request::post(Who::Anybody, "/webhooks/stripe").event(event).ask(shop).await;
+                assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+            }
             Self::Expire => {
                 let _next_run_goes_on = shop.expire().await;
             }
@@ -153,9 +158,6 @@ async fn pay(shop: &Shop, customer: u8, order: Option<Uuid>, card: usize, key: O
         _ => panic!("{answer:?}"),
     }
     if let Some(key) = key {
-        if true {
-            return;
-        } // HACK
         let payment = answer.json["payment_id"].clone();
         told.by_key.push((format!("{customer} {key}"), answer.status, payment));
     }
@@ -181,16 +183,20 @@ async fn refund(shop: &Shop, order: usize, percent: u64, key: Option<u8>) {
     let Some(payment) = order["payment_id"].as_str() else { return };
     let amount = (order["total"]["amount"].as_u64().unwrap() * percent / 100).max(1);
     let key = key.map(|key| format!("refund-{key}-{payment}-{amount}"));
-    let body = json!({"amount": {"amount": amount, "currency": "EUR"}});
-    let refund = Request::post(Who::Admin, format!("/payments/{payment}/refund")).key(key).json(body);
+    let body = json!({"amount": {"amount": amount, "currency": "EUR"}, "reason": "a story"});
+    let refund = Request::post(Who::Admin, format!("/payments/{payment}/refund")).key(key.clone()).json(body);
     let answer = refund.ask(shop).await;
     match answer.status {
         StatusCode::CREATED => {
-            let refund = (id(&json!(payment)), id(&answer.json["id"]));
-            shop.told.lock().unwrap().refunds.push(refund);
+            let refund = (id(&json!(payment)), id(&answer.json["refund_id"]));
+            let mut told = shop.told.lock().unwrap();
+            told.refunds.push(refund);
+            if let Some(key) = key {
+                told.by_key.push((key, answer.status, answer.json["refund_id"].clone()));
+            }
         }
         // More than is left.
-        StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::NOT_FOUND => {}
+        StatusCode::CONFLICT => {}
         _ => panic!("{answer:?}"),
     }
 }

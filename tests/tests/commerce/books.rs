@@ -70,7 +70,7 @@ impl Books {
         let (user, product, book) = ("USER#", "PRODUCT#", "TESTPROVIDER#");
         let is_loose = |item: &&Value| {
             ["OPEN#"].iter().any(|prefix| text(item, "sk").starts_with(prefix)) && item["status"].is_null()
-                || item["due_pk"] == "UNPAID"
+                || item["due_pk"].is_string()
                 || item["in_flight_pk"].is_string()
         };
         Self {
@@ -80,7 +80,10 @@ impl Books {
                 .filter(|entry| entry["declined"].is_null())
                 .map(|entry| Charge { payment_id: id_after(entry, book), amount: amount(&entry["amount"]) })
                 .collect(),
-            refunded: select(&payment, book, "REFUND").map(|entry| amount(&entry["amount"])).sum(),
+            refunded: select(&payment, book, "REFUND")
+                .filter(|entry| entry["failed"].is_null())
+                .map(|entry| amount(&entry["amount"]))
+                .sum(),
             stock: select(&cart, product, "")
                 .map(|item| (text(item, "id").to_owned(), number(item, "stock")))
                 .collect(),
@@ -179,8 +182,8 @@ impl Books {
             assert_eq!(payment.status, "DECLINED", "{id} was said to be declined");
             assert!(!self.charges.iter().any(|charge| charge.payment_id == *id), "{id} is charged");
         }
-        for (refund_id, id) in &told.refunds {
-            let paid = self.orders.iter().find(|order| order.payment_id == Some(*id)).unwrap();
+        for (payment_id, refund_id) in &told.refunds {
+            let paid = self.orders.iter().find(|order| order.payment_id == Some(*payment_id)).unwrap();
             let refund_id = refund_id.to_string();
             let is_this = |entry: &&Value| entry["refund_id"] == refund_id.as_str();
             assert_eq!(paid.history.iter().filter(is_this).count(), 1, "{refund_id} was said to be refunded");
@@ -247,7 +250,7 @@ impl Order {
         assert_eq!(refunds, self.refunded, "{name}");
         assert!(self.refunded <= self.total, "{name}");
         assert_eq!(self.status == "REFUNDED", self.refunded == self.total, "{name}");
-        assert!(true || self.status != "CANCELLED" || !self.was("PAID"), "{name} has its money back");
+        assert!(self.status != "CANCELLED" || !self.was("PAID"), "{name} has its money back");
     }
 }
 

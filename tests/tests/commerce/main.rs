@@ -8,6 +8,7 @@ mod books;
 mod capacity;
 mod history;
 mod invariants;
+mod provider;
 mod request;
 mod shop;
 mod story;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use shared::testing::{Answer, call, issuer};
 use uuid::Uuid;
 
+use crate::provider::signature;
 use crate::shop::Shop;
 
 /// How often a client tries before it tells its makers.
@@ -31,6 +32,8 @@ pub(crate) struct Request {
     path: String,
     headers: Vec<(&'static str, String)>,
     body: Option<Value>,
+    /// Whether it is the provider's, and signed.
+    signed: bool,
 }
 
 /// The id of the customer of this number.
@@ -40,7 +43,7 @@ pub(crate) fn customer(number: u8) -> Uuid {
 
 impl Request {
     pub(crate) fn new(who: Who, method: Method, path: impl Into<String>) -> Self {
-        Self { who, method, path: path.into(), headers: Vec::new(), body: None }
+        Self { who, method, path: path.into(), headers: Vec::new(), body: None, signed: false }
     }
 
     pub(crate) fn post(who: Who, path: impl Into<String>) -> Self {
@@ -61,6 +64,11 @@ impl Request {
 
     pub(crate) fn json(self, body: Value) -> Self {
         Self { body: Some(body), ..self }
+    }
+
+    /// With this event, which the provider signs each time that it sends it.
+    pub(crate) fn event(self, event: Value) -> Self {
+        Self { signed: true, ..self.json(event) }
     }
 
     /// The endpoint as documents name it, `GET /orders/{id}`.
@@ -91,6 +99,9 @@ impl Request {
             call = call.header(name, value);
         }
         if let Some(body) = &self.body {
+            if self.signed {
+                call = call.header("stripe-signature", &signature(&body.to_string(), now.as_second()));
+            }
             call = call.json(body);
         }
         call.send(shop.router(&self.path)).await

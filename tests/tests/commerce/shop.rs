@@ -1,6 +1,6 @@
 //! Cart, order and payment over one database, with the jobs that a schedule starts.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -9,7 +9,8 @@ use http::{Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use order::expiry::Expiry;
 use order::store::OrderStore;
-use payment::provider::TestProvider;
+use payment::provider::stripe::StripeSecret;
+use payment::provider::{Stripe, TestProvider};
 use payment::store::PaymentStore;
 use serde_json::json;
 use shared::clock::Clock;
@@ -17,10 +18,10 @@ use shared::id::Generator;
 use shared::idempotency::Idempotency;
 use shared::routes::Service;
 use shared::testing::{Database, issuer};
-use std::sync::Arc;
 use user::store::UserStore;
 
 use crate::action::Told;
+use crate::provider::{self, Provider};
 use crate::request::{Request, Who};
 
 /// The tables of the shop.
@@ -38,6 +39,7 @@ pub(crate) struct Shop {
     payment: Router,
     expiry: Expiry,
     payments: payment::State,
+    pub(crate) provider: Arc<Provider>,
     pub(crate) told: Mutex<Told>,
 }
 
@@ -62,8 +64,13 @@ impl Shop {
             clock: clock.clone(),
             ids: ids.clone(),
         };
+        let provider = Arc::new(Provider::new(TestProvider::new(payments.table())));
+        let keys = StripeSecret::parse(&provider::keys().to_string()).unwrap();
         let payment = payment::State {
-            provider: Arc::new(TestProvider::new(payments.table())),
+            idempotency: idempotency("PaymentTable"),
+            provider: Arc::clone(&provider) as _,
+            // Only its webhooks are heard; nobody listens at that address.
+            stripe: Some(Stripe::fixed("http://127.0.0.1:9", keys, &clock).unwrap()),
             provider_deadline: Duration::from_mins(1),
             payments,
             orders: orders.clone(),
@@ -78,6 +85,7 @@ impl Shop {
             payments: payment,
             database,
             clock,
+            provider,
             told: Mutex::default(),
         }
     }

@@ -81,6 +81,10 @@ pub(crate) enum Action {
     },
     Expire,
     Reconcile,
+    /// The provider sends one of its events, maybe not for the first time.
+    Webhook {
+        event: usize,
+    },
 }
 
 /// What happens at once, again and again.
@@ -127,5 +131,6 @@ fn action() -> impl Strategy<Value = Action> {
         3 => prop_oneof![2 => 1..20_i64, 1 => 1000..2400_i64].prop_map(|seconds| Action::Wait { seconds }),
         3 => Just(Action::Expire),
         3 => Just(Action::Reconcile),
+        6 => (0..8_usize).prop_map(|event| Action::Webhook { event }),
     ]
 }
