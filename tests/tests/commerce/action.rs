@@ -59,14 +59,16 @@ impl Action {
                 let who = if by_admin { Who::Admin } else { Who::Customer(customer) };
                 step(shop, who, id, "cancel", "CANCELLED").await;
             }
-            Self::Fulfil { order } => {
+            Self::Fulfil { order, steps } => {
                 let Some((customer, id)) = shop.order(order) else { return };
-                let (name, status) = match shop.read(customer, id).await["status"].as_str() {
-                    Some("PACKED") => ("ship", "SHIPPED"),
-                    Some("SHIPPED") => ("deliver", "DELIVERED"),
-                    _ => ("pack", "PACKED"),
-                };
-                step(shop, Who::Admin, id, name, status).await;
+                for _ in 0..steps {
+                    let (name, status) = match shop.read(customer, id).await["status"].as_str() {
+                        Some("PACKED") => ("ship", "SHIPPED"),
+                        Some("SHIPPED") => ("deliver", "DELIVERED"),
+                        _ => ("pack", "PACKED"),
+                    };
+                    step(shop, Who::Admin, id, name, status).await;
+                }
             }
             Self::Refund { order, percent, key } => refund(shop, order, percent, key).await,
             Self::Reprice { product, amount } => {

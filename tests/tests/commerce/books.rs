@@ -11,7 +11,7 @@ use crate::shop::Shop;
 use crate::story::PRODUCTS;
 
 /// The moves that an order may make; that it also stays where it is for a refund of a part, is checked apart.
-pub(crate) const MOVES: [(&str, &str); 11] = [
+const MOVES: [(&str, &str); 11] = [
     ("PENDING_PAYMENT", "PAID"),
     ("PENDING_PAYMENT", "CANCELLED"),
     ("PENDING_PAYMENT", "EXPIRED"),
@@ -24,6 +24,10 @@ pub(crate) const MOVES: [(&str, &str); 11] = [
     ("SHIPPED", "REFUNDED"),
     ("DELIVERED", "REFUNDED"),
 ];
+
+/// Where an order can be.
+pub(crate) const STATUSES: [&str; 8] =
+    ["PENDING_PAYMENT", "PAID", "PACKED", "SHIPPED", "DELIVERED", "CANCELLED", "EXPIRED", "REFUNDED"];
 
 /// All that the tables hold.
 pub(crate) struct Books {
@@ -105,10 +109,10 @@ impl Books {
         self.check_told(told);
     }
 
-    /// The moves that orders made, `PAID PACKED`.
-    pub(crate) fn moves(&self) -> impl Iterator<Item = String> {
-        let pairs = self.orders.iter().flat_map(|order| order.history.windows(2));
-        pairs.map(|pair| format!("{} {}", text(&pair[0], "status"), text(&pair[1], "status")))
+    /// Where orders have been.
+    pub(crate) fn statuses(&self) -> impl Iterator<Item = String> {
+        let entries = self.orders.iter().flat_map(|order| &order.history);
+        entries.map(|entry| text(entry, "status").to_owned())
     }
 
     /// Pieces are on the shelf or in an order that was not given up.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 pub(crate) const CUSTOMERS: u8 = 3;
 
 /// The products: what they are called and cost, and how many there are. Few, so that customers are in each other's way.
-pub(crate) const PRODUCTS: [(&str, u64, u32); 3] = [("cup", 1299, 4), ("pot", 4950, 7), ("tea", 450, 40)];
+pub(crate) const PRODUCTS: [(&str, u64, u32); 3] = [("cup", 1299, 5), ("pot", 4950, 10), ("tea", 450, 60)];
 
 /// Cards of the built-in provider's.
 pub(crate) const CARDS: [&str; 4] =
@@ -55,9 +55,10 @@ pub(crate) enum Action {
         order: usize,
         by_admin: bool,
     },
-    /// The next step of the shop's.
+    /// The next steps of the shop's.
     Fulfil {
         order: usize,
+        steps: u32,
     },
     /// Of so many percent of the total.
     Refund {
@@ -91,7 +92,7 @@ pub(crate) enum Action {
 pub(crate) type Story = Vec<Vec<Action>>;
 
 pub(crate) fn story() -> impl Strategy<Value = Story> {
-    prop::collection::vec(prop::collection::vec(action(), 1..6), 4..12)
+    prop::collection::vec(prop::collection::vec(action(), 1..6), 5..12)
 }
 
 fn key() -> impl Strategy<Value = Option<u8>> {
@@ -109,7 +110,7 @@ fn quantity() -> impl Strategy<Value = u32> {
 fn action() -> impl Strategy<Value = Action> {
     let (customer, product, order) = (0..CUSTOMERS, 0..PRODUCTS.len(), 0..20_usize);
     prop_oneof![
-        8 => (customer.clone(), product.clone(), quantity(), card())
+        12 => (customer.clone(), product.clone(), quantity(), card())
             .prop_map(|(customer, product, quantity, card)| Action::Buy { customer, product, quantity, card }),
         4 => (customer.clone(), product.clone(), quantity())
             .prop_map(|(customer, product, quantity)| Action::Put { customer, product, quantity }),
@@ -122,8 +123,8 @@ fn action() -> impl Strategy<Value = Action> {
         6 => (customer.clone(), prop::option::of(order.clone()), card(), key())
             .prop_map(|(customer, order, card, key)| Action::Pay { customer, order, card, key }),
         5 => (order.clone(), any::<bool>()).prop_map(|(order, by_admin)| Action::Cancel { order, by_admin }),
-        8 => order.clone().prop_map(|order| Action::Fulfil { order }),
-        5 => (order.clone(), prop_oneof![2 => Just(100_u64), 3 => 1..=110_u64], key())
+        12 => (order.clone(), 1..=3_u32).prop_map(|(order, steps)| Action::Fulfil { order, steps }),
+        10 => (order.clone(), prop_oneof![Just(100_u64), 1..=110_u64], key())
             .prop_map(|(order, percent, key)| Action::Refund { order, percent, key }),
         2 => (product.clone(), 1..10_000_u64).prop_map(|(product, amount)| Action::Reprice { product, amount }),
         1 => product.prop_map(|product| Action::Retire { product }),
