@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use http::Method;
+use http::{Method, StatusCode};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use shared::db::{Item, Key, to_item};
@@ -27,11 +27,8 @@ impl Shop {
             let order = shop.place(REGULAR).await;
             if pay {
                 let body = json!({"order_id": order, "payment_method": "pm_card_visa"});
-                let _paid = Request::post(REGULAR, "/pay")
-                    .json(body)
-                    .ask(&shop)
-                    .await
-                    .expect(http::StatusCode::CREATED);
+                let _paid =
+                    Request::post(REGULAR, "/pay").json(body).ask(&shop).await.expect(StatusCode::CREATED);
             }
         }
         for table in TABLES {
@@ -55,11 +52,16 @@ impl Shop {
         shop
     }
 
+    /// One cup in the cart.
+    pub(crate) async fn fill_cart(&self, who: Who) {
+        let put = Request::new(who, Method::PUT, "/cart/items/cup").json(json!({"quantity": 1}));
+        let _cart = put.ask(self).await.expect(StatusCode::OK);
+    }
+
     /// An order of one cup; its id.
     pub(crate) async fn place(&self, who: Who) -> String {
-        let put = Request::new(who, Method::PUT, "/cart/items/cup").json(json!({"quantity": 1}));
-        let _cart = put.ask(self).await.expect(http::StatusCode::OK);
-        let order = Request::post(who, "/orders").ask(self).await.expect(http::StatusCode::CREATED);
+        self.fill_cart(who).await;
+        let order = Request::post(who, "/orders").ask(self).await.expect(StatusCode::CREATED);
         order.json["id"].as_str().unwrap().to_owned()
     }
 }

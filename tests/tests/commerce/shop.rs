@@ -18,11 +18,13 @@ use shared::id::Generator;
 use shared::idempotency::Idempotency;
 use shared::routes::Service;
 use shared::testing::{Database, issuer};
+use user::model::Address;
 use user::store::UserStore;
+use uuid::Uuid;
 
 use crate::action::Told;
 use crate::provider::{self, Provider};
-use crate::request::{Request, Who};
+use crate::request::{Request, Who, customer};
 
 /// The tables of the shop.
 pub(crate) const TABLES: [&str; 4] = ["CartTable", "OrderTable", "PaymentTable", "UserTable"];
@@ -39,6 +41,7 @@ pub(crate) struct Shop {
     payment: Router,
     expiry: Expiry,
     payments: payment::State,
+    users: UserStore,
     pub(crate) provider: Arc<Provider>,
     pub(crate) told: Mutex<Told>,
 }
@@ -52,13 +55,14 @@ impl Shop {
         let table = |name: &str| database.table(name);
         let (carts, orders) = (CartStore::new(table("CartTable")), OrderStore::new(table("OrderTable")));
         let payments = PaymentStore::new(table("PaymentTable"));
+        let users = UserStore::new(table("UserTable"));
         let idempotency = |name: &str| Idempotency::new(table(name), clock.clone(), ids.clone());
         let service = |name: &str| Service { verifier: issuer().verifier(&clock), tables: vec![table(name)] };
         let cart = cart::State { carts: carts.clone(), clock: clock.clone(), ids: ids.clone() };
         let order = order::State {
             orders: orders.clone(),
             carts: carts.clone(),
-            users: UserStore::new(table("UserTable")),
+            users: users.clone(),
             idempotency: idempotency("OrderTable"),
             payment_window: PAYMENT_WINDOW,
             clock: clock.clone(),
@@ -83,6 +87,7 @@ impl Shop {
             payment: payment::router(payment.clone(), service("PaymentTable")),
             expiry: Expiry { orders, carts, clock: clock.clone() },
             payments: payment,
+            users,
             database,
             clock,
             provider,
@@ -108,6 +113,19 @@ impl Shop {
         let put = Request::new(Who::Admin, Method::PUT, format!("/products/{id}")).json(body);
         let answer = put.ask(self).await;
         assert!([StatusCode::OK, StatusCode::CREATED].contains(&answer.status), "{answer:?}");
+    }
+
+    /// An address of the customer's; its id.
+    pub(crate) async fn address(&self, number: u8) -> Uuid {
+        let label = json!({
+            "name": "M", "line1": "Main St 1", "city": "Berlin", "postal_code": "10115", "country": "DE",
+        });
+        let id = Generator::system().uuid(self.clock.now());
+        let address = Address { id, label: serde_json::from_value(label).unwrap() };
+        let mut transaction = self.users.transaction();
+        transaction.add(self.users.add_address_write(customer(number), &address).unwrap());
+        transaction.run().await.unwrap();
+        id
     }
 
     /// One run of the scheduled expiry. Where the database fails it, the next run goes on.
