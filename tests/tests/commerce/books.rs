@@ -36,8 +36,8 @@ pub(crate) struct Books {
     charges: Vec<Charge>,
     /// What the provider paid back, in all.
     refunded: u64,
-    /// How many pieces of each product can be sold.
-    stock: BTreeMap<String, u64>,
+    /// How many pieces of each product can be sold, and what the list of products says of that.
+    stock: BTreeMap<String, (u64, String)>,
     carts: Vec<Value>,
     /// What should be gone when nothing is under way.
     loose_ends: Vec<Value>,
@@ -89,7 +89,10 @@ impl Books {
                 .map(|entry| amount(&entry["amount"]))
                 .sum(),
             stock: select(&cart, product, "")
-                .map(|item| (text(item, "id").to_owned(), number(item, "stock")))
+                .map(|item| {
+                    let stock = (number(item, "stock"), text(item, "availability").to_owned());
+                    (text(item, "id").to_owned(), stock)
+                })
                 .collect(),
             carts: select(&cart, "CART#", "").cloned().collect(),
             loose_ends: order.iter().chain(&payment).filter(is_loose).cloned().collect(),
@@ -120,8 +123,9 @@ impl Books {
         for (product, _, stock) in PRODUCTS {
             let sold = self.orders.iter().filter(|order| order.keeps_goods()).flat_map(|order| &order.lines);
             let sold: u64 = sold.filter(|(id, _)| id == product).map(|(_, quantity)| quantity).sum();
-            let left = self.stock[product];
+            let (left, ref availability) = self.stock[product];
             assert_eq!(left + sold, u64::from(stock), "{product}: {left} left, {sold} sold or reserved");
+            assert_eq!(availability, if left == 0 { "SOLD_OUT" } else { "IN_STOCK" }, "{product}");
         }
     }
 
