@@ -21,7 +21,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shared::db::{DbError, Key, Table, Transaction, TransactionError};
-use shared::page::{Page, PageQuery};
+use shared::page::{Limit, Page, PageQuery};
 use uuid::Uuid;
 
 pub use due::{DueOrders, RefundDue, UnpaidOrder};
@@ -78,16 +78,22 @@ impl OrderStore {
 
     /// The newest of the user's orders that awaits payment; a payment for it may be under way.
     pub async fn newest_open(&self, user_id: Uuid) -> Result<Option<Order>, DbError> {
-        let pointers: Page<Pointer> =
-            self.table.page(&partition(user_id), OPEN, &PageQuery::default()).await?;
-        for pointer in pointers.items {
-            let order = self.order(user_id, pointer.order_id).await?;
-            // Between the two reads the order may have left the state.
-            if let Some(order) = order.filter(|order| order.status == Status::PendingPayment) {
-                return Ok(Some(order));
+        // One by one: the first is nearly always the answer, and what a client owes costs the same however many there are.
+        let mut next = PageQuery { limit: Limit::ONE, cursor: None };
+        loop {
+            let pointers: Page<Pointer> = self.table.page(&partition(user_id), OPEN, &next).await?;
+            for pointer in pointers.items {
+                let order = self.order(user_id, pointer.order_id).await?;
+                // Between the two reads the order may have left the state.
+                if let Some(order) = order.filter(|order| order.status == Status::PendingPayment) {
+                    return Ok(Some(order));
+                }
             }
+            if pointers.next_cursor.is_none() {
+                return Ok(None);
+            }
+            next.cursor = pointers.next_cursor;
         }
-        Ok(None)
     }
 
     /// Writes a new order with its pointers.

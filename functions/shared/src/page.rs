@@ -21,6 +21,9 @@ pub struct PageQuery {
 pub struct Limit(u32);
 
 impl Limit {
+    /// One item.
+    pub const ONE: Self = Self(1);
+
     /// The number of items, 1 to 100.
     pub fn get(self) -> u32 {
         self.0

@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 
 use crate::http::ClientAddress;
 
-pub use database::{Database, When};
+pub use database::{Capacity, Database, Faults, When};
 pub use records::record;
 pub use tokens::{AUDIENCE, ISSUER, Issuer, issuer};
 

@@ -1,11 +1,16 @@
 //! The invariants under parallel requests, over several instances of each function.
 
+use std::time::Duration;
+
 use http::Method;
 use serde_json::json;
+use shared::clock::Clock;
+use shared::id::Generator;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use crate::INSTANCES;
-use crate::client::{Answer, Client, User};
+use crate::client::{Answer, Client, User, in_parallel};
 #[cfg(target_os = "linux")]
 use crate::{processes, system};
 
@@ -129,4 +134,48 @@ async fn a_crowd_is_served() {
     let ask = |client: Client, token: String| async move { client.get("payment", "/payments", &token).await };
     let answers = all_at_once((0..250).map(|_| ask(client.clone(), user.token.clone()))).await;
     assert_eq!(count(&answers, 200), 250);
+}
+
+/// The answer that is final: a client that is told when to try again does so then, or a random while later.
+async fn patiently<F: Future<Output = Answer>>(ask: impl Fn() -> F) -> Answer {
+    loop {
+        let answer = ask().await;
+        let Some(seconds) = answer.headers.get("retry-after") else { return answer };
+        let seconds = Duration::from_secs(seconds.to_str().unwrap().parse().unwrap());
+        let [random] = Generator::system().bytes();
+        sleep(seconds + Duration::from_millis(4 * u64::from(random))).await;
+    }
+}
+
+/// More customers than there are goods, all at once.
+#[tokio::test]
+async fn a_hundred_of_two_hundred_customers_get_the_hundred_pieces() {
+    const CUSTOMERS: usize = 200;
+    const STOCK: usize = 100;
+    let client = Client::new();
+    let product = client.new_product(u32::try_from(STOCK).unwrap()).await;
+    let (issuer, now) = (client.issuer(), Clock::system().now());
+    let tokens: Vec<String> =
+        (0..CUSTOMERS).map(|_| issuer.token(Generator::system().uuid(now), now)).collect();
+    let fill = |client: Client, token: String, item: String| async move {
+        let put = || client.put("cart", &item, &token, json!({"quantity": 1}));
+        patiently(put).await.expect(200);
+    };
+    let item = format!("/cart/items/{product}");
+    in_parallel(tokens.iter().map(|token| fill(client.clone(), token.clone(), item.clone()))).await;
+    all_instances(&client, "order", "/orders", &tokens[0]).await;
+
+    let checkout = |client: Client, token: String| async move {
+        // Under a key: where an answer gets lost, the next one tells of the order that was placed.
+        let post = || client.request(Method::POST, "order", "/orders").bearer_auth(&token);
+        patiently(|| client.send(post().header("idempotency-key", "checkout"))).await
+    };
+    let answers = all_at_once(tokens.iter().map(|token| checkout(client.clone(), token.clone()))).await;
+    assert_eq!((count(&answers, 201), count(&answers, 409)), (STOCK, CUSTOMERS - STOCK), "{answers:?}");
+    for refused in answers.iter().filter(|answer| answer.status == 409) {
+        assert_eq!(refused.json["type"], "urn:problem-type:insufficient-stock");
+    }
+    let path = format!("/products/{product}");
+    let left = client.send(client.request(Method::GET, "cart", &path)).await.expect(200);
+    assert_eq!(left["stock"], 0);
 }

@@ -6,6 +6,7 @@ use aws_lc_rs::rand;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::TransactWriteItem;
+use uuid::Uuid;
 
 use super::error::{DbError, is_transient};
 use crate::problem::Problem;
@@ -56,11 +57,14 @@ impl Transaction {
         self.writes.len() - 1
     }
 
-    /// Writes all, or nothing. The SDK sends one `ClientRequestToken` with all its retries of a call, so that a lost
-    /// answer is not a second write; a `TransactionConflict`, which it does not retry, is retried here.
+    /// Writes all, or nothing. A `TransactionConflict`, which the SDK does not retry, is retried here. All attempts, the
+    /// SDK's and ours, carry one `ClientRequestToken`: whichever of them was written, and its answer lost, the next one
+    /// succeeds, and writes nothing.
     pub async fn run(self) -> Result<(), TransactionError> {
+        let token = token()?;
         let outcome = retry_conflicts(|| async {
             let call = self.client.transact_write_items().set_transact_items(Some(self.writes.clone()));
+            let call = call.client_request_token(&token);
             let Err(error) = call.send().await else {
                 return Ok(Ok(()));
             };
@@ -88,6 +92,13 @@ impl Transaction {
         .await?;
         outcome.map_err(TransactionError::Cancelled)
     }
+}
+
+fn token() -> Result<String, DbError> {
+    let mut random = [0; 16];
+    rand::fill(&mut random)
+        .map_err(|_| DbError::Unavailable("the operating system has no randomness".into()))?;
+    Ok(Uuid::from_bytes(random).simple().to_string())
 }
 
 /// Runs `write` again, after a growing and jittered pause, while another transaction holds its item.

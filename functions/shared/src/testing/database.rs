@@ -1,29 +1,32 @@
 //! A fresh DynamoDB per test, with the tables that `template.yaml` declares.
 
 mod bulk;
+mod capacity;
+mod embedded;
+mod faults;
 mod hang;
 mod outage;
+#[cfg(test)]
+mod tests;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::LazyLock;
+use std::time::Duration;
 
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, HttpClient, Region};
-use aws_sdk_dynamodb::{Client, Config};
-use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_runtime_api::http::StatusCode;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::{RetryConfig, RetryPartition};
 use aws_smithy_types::body::SdkBody;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use hang::Hang;
+pub use capacity::Capacity;
+use embedded::Embedded;
+pub use faults::Faults;
 pub use hang::When;
 use outage::Outage;
+use wire::{Wire, WireState};
 
 use crate::aws::Aws;
 use crate::config::Env;
@@ -38,17 +41,9 @@ pub struct Database {
     prefix: String,
     /// None where another endpoint is set.
     embedded: Option<Embedded>,
-    loss: Loss,
-    calls: Calls,
-    hang: Hang,
+    wire: WireState,
     outage: Outage,
 }
-
-/// Answers to lose: of which operation, and which of its calls, those that were seen already not counted.
-type Loss = Arc<Mutex<Option<(&'static str, Range<usize>)>>>;
-
-/// The calls so far, as `Operation Table`.
-type Calls = Arc<Mutex<Vec<String>>>;
 
 /// Parsed once: it takes longer than making the tables.
 static TEMPLATE: LazyLock<template::Template> = LazyLock::new(|| {
@@ -62,20 +57,30 @@ impl Database {
     /// When the template has no such table, or the table cannot be made.
     pub async fn new(tables: &[&str]) -> Self {
         let env = Env::process();
-        let (loss, calls) = (Loss::default(), Calls::default());
-        let (hang, outage) = (Hang::default(), Outage::default());
+        let unique = u64::from_le_bytes(Generator::system().bytes());
         let (client, prefix, embedded) = if env.optional("AWS_ENDPOINT_URL").is_some() {
-            let unique = u64::from_le_bytes(Generator::system().bytes());
-            (Aws::new(&env).expect("region and credentials").dynamodb(), format!("test-{unique:x}-"), None)
+            let client = Aws::new(&env).expect("region and credentials").dynamodb();
+            (client, format!("test-{unique:x}-"), None)
         } else {
-            let database = Arc::new(dynoxide::Database::memory().expect("a database in memory"));
-            let embedded =
-                Embedded { database, loss: Arc::clone(&loss), calls: Arc::clone(&calls), hang: hang.clone() };
-            (client(embedded.clone()), String::new(), Some(embedded))
+            let embedded = Embedded::new();
+            (embedded.client(), String::new(), Some(embedded))
         };
-        let config = client.config().to_builder().interceptor(outage.clone()).build();
-        let client = Client::from_conf(config);
-        let database = Self { client, prefix, embedded, loss, calls, hang, outage };
+        let (wire, outage) = (WireState::default(), Outage::default());
+        let inner = client.config().http_client().expect("the client has one");
+        let config = client
+            .config()
+            .to_builder()
+            .http_client(Wire { inner, state: wire.clone() })
+            .interceptor(wire.meter.clone())
+            .interceptor(outage.clone())
+            // As often as in a function, but at once; and the SDK's allowance of retries, which all clients of a process
+            // share, is this database's own.
+            .retry_config(
+                RetryConfig::standard().with_max_attempts(3).with_max_backoff(Duration::from_millis(1)),
+            )
+            .retry_partition(RetryPartition::new(format!("test-{unique:x}")))
+            .build();
+        let database = Self { client: Client::from_conf(config), prefix, embedded, wire, outage };
         for name in tables {
             let table = TEMPLATE.table(name).unwrap_or_else(|| panic!("template.yaml has no table {name}"));
             database.create(&table.create_table, name).await;
@@ -107,31 +112,55 @@ impl Database {
         Table::new(self.client.clone(), format!("{}{logical_id}", self.prefix))
     }
 
+    /// Whether it is the embedded one, and not one at another endpoint.
+    pub fn is_embedded(&self) -> bool {
+        self.embedded.is_some()
+    }
+
     pub(super) fn client(&self) -> &Client {
         &self.client
     }
 
     /// Loses the answers to these calls of an operation, counted from 0 and from now on: they are carried out, and the
-    /// client hears nothing. Only the embedded database does so; another endpoint answers as ever.
+    /// client hears nothing.
     ///
     /// # Panics
     /// When another thread panicked in here.
     pub fn lose_answers(&self, operation: &'static str, calls: Range<usize>) {
-        *self.loss.lock().expect("no panic") = Some((operation, calls));
+        *self.wire.loss.lock().expect("no panic") = Some((operation, calls));
     }
 
-    /// Whether [`lose_answers`](Self::lose_answers) does anything.
-    pub fn can_lose_answers(&self) -> bool {
-        self.prefix.is_empty()
+    /// From now on makes calls fail at random; `None` ends it.
+    ///
+    /// # Panics
+    /// When another thread panicked in here.
+    pub fn faults(&self, faults: Option<Faults>) {
+        self.wire.dice.set(faults);
+    }
+
+    /// The faults that struck since [`faults`](Self::faults) was set, each as the operation and what happened to it.
+    ///
+    /// # Panics
+    /// When another thread panicked in here.
+    pub fn struck(&self) -> Vec<String> {
+        self.wire.dice.struck()
+    }
+
+    /// What the calls since the last time cost.
+    ///
+    /// # Panics
+    /// When another thread panicked in here.
+    pub fn take_capacity(&self) -> Capacity {
+        std::mem::take(&mut *self.wire.meter.0.lock().expect("no panic"))
     }
 
     /// Does `work` in a function that is killed at this call, counted from 0: what it came to where it makes no such call,
-    /// and else none. Only the embedded database kills.
+    /// and else none.
     ///
     /// # Panics
     /// When another thread panicked in here.
     pub async fn kill_at<T>(&self, call: usize, when: When, work: impl Future<Output = T>) -> Option<T> {
-        self.hang.kill(call, when, work).await
+        self.wire.hang.kill(call, when, work).await
     }
 
     /// From now on fails every call of this operation before it is sent, as when DynamoDB is out of reach; `None` ends it.
@@ -143,12 +172,13 @@ impl Database {
     }
 
     /// The calls since the last time, sorted, as `Operation` with the tables that it names: what an observer of the time
-    /// that a request takes could tell apart. Only the embedded database knows; it is empty elsewhere.
+    /// that a request takes could tell apart.
     ///
     /// # Panics
     /// When another thread panicked in here.
     pub fn take_calls(&self) -> Vec<String> {
-        let mut calls = std::mem::take(&mut *self.calls.lock().expect("no panic"));
+        let calls = std::mem::take(&mut *self.wire.calls.lock().expect("no panic"));
+        let mut calls: Vec<_> = calls.iter().map(|call| call.replace(&self.prefix, "")).collect();
         calls.sort();
         calls
     }
@@ -188,130 +218,4 @@ async fn create_table(client: &Client, body: &Value) {
         .send()
         .await
         .expect("the table that the template declares");
-}
-
-fn client(embedded: Embedded) -> Client {
-    Client::from_conf(
-        Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::from_static("us-east-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .http_client(embedded)
-            .build(),
-    )
-}
-
-/// Answers the SDK's requests from the database in this process.
-#[derive(Clone)]
-struct Embedded {
-    database: Arc<dynoxide::Database>,
-    loss: Loss,
-    calls: Calls,
-    hang: Hang,
-}
-
-impl Embedded {
-    fn note(&self, operation: &str, body: &[u8]) {
-        let mut call = operation.to_owned();
-        note_tables(&serde_json::from_slice(body).unwrap_or_default(), &mut call);
-        self.calls.lock().expect("no panic").push(call);
-    }
-
-    /// Whether the answer to this call gets lost.
-    fn loses(&self, operation: &str) -> bool {
-        let mut loss = self.loss.lock().expect("no panic");
-        let Some((_, calls)) = loss.as_mut().filter(|(of, _)| *of == operation) else { return false };
-        let this_one = calls.contains(&0);
-        *calls = calls.start.saturating_sub(1)..calls.end.saturating_sub(1);
-        this_one
-    }
-}
-
-/// The value of each `TableName`, in order.
-fn note_tables(body: &Value, call: &mut String) {
-    match body {
-        Value::Object(members) => {
-            for (name, value) in members {
-                match value {
-                    Value::String(table) if name == "TableName" => {
-                        call.push(' ');
-                        call.push_str(table);
-                    }
-                    value => note_tables(value, call),
-                }
-            }
-        }
-        Value::Array(values) => values.iter().for_each(|value| note_tables(value, call)),
-        _ => {}
-    }
-}
-
-impl std::fmt::Debug for Embedded {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Embedded")
-    }
-}
-
-impl HttpClient for Embedded {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
-}
-
-impl HttpConnector for Embedded {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let embedded = self.clone();
-        HttpConnectorFuture::new(async move {
-            // Every call lets the other tasks go first. Without it a handler would run from its first line to its last
-            // with no other one in between, and a race would never show.
-            tokio::task::yield_now().await;
-            let operation = request.headers().get("x-amz-target").and_then(|target| target.split('.').nth(1));
-            let operation = operation.unwrap_or_default();
-            let body = request.body().bytes().unwrap_or_default();
-            embedded.note(operation, body);
-            let hangs = embedded.hang.of_this_call();
-            embedded.hang.strike(hangs, When::Before).await;
-            let (status, body) = match dispatch(&embedded.database, operation, body) {
-                Ok(body) => (200, body),
-                Err(error) => (error.status_code(), error.to_json()),
-            };
-            embedded.hang.strike(hangs, When::After).await;
-            if embedded.loses(operation) {
-                return Err(ConnectorError::io("the connection broke off".into()));
-            }
-            let status = StatusCode::try_from(status).expect("a valid status");
-            Ok(HttpResponse::new(status, SdkBody::from(body)))
-        })
-    }
-}
-
-fn dispatch(
-    database: &dynoxide::Database,
-    operation: &str,
-    body: &[u8],
-) -> Result<String, dynoxide::DynoxideError> {
-    macro_rules! operations {
-        ($($name:literal => $method:ident),+ $(,)?) => {
-            match operation {
-                $($name => {
-                    let request = serde_json::from_slice(body).expect("a request of the SDK");
-                    database.$method(request).map(|answer| serde_json::to_string(&answer).expect("JSON"))
-                })+
-                other => panic!("the embedded DynamoDB is not wired for {other}"),
-            }
-        };
-    }
-    operations! {
-        "CreateTable" => create_table,
-        "GetItem" => get_item,
-        "PutItem" => put_item,
-        "UpdateItem" => update_item,
-        "DeleteItem" => delete_item,
-        "Query" => query,
-        "Scan" => scan,
-        "BatchGetItem" => batch_get_item,
-        "BatchWriteItem" => batch_write_item,
-        "TransactGetItems" => transact_get_items,
-        "TransactWriteItems" => transact_write_items,
-    }
 }

@@ -84,7 +84,7 @@ async fn a_list_reads_one_index_and_never_scans() {
     let _setup = app.database.take_calls();
     for filter in ["", "&category=tea", "&available=true", "&category=tea&available=false"] {
         let _page = app.get(&format!("/products?limit=2{filter}")).await.expect(StatusCode::OK);
-        if app.database.can_lose_answers() {
+        if app.database.is_embedded() {
             assert_eq!(app.database.take_calls(), ["Query CartTable"], "{filter}");
         }
     }

@@ -142,9 +142,6 @@ async fn a_lost_answer_of_the_table_is_not_noticed() {
 #[tokio::test]
 async fn an_order_that_was_written_unnoticed_is_answered_to_the_next_try() {
     let app = two_of_ten().await;
-    if !app.database.can_lose_answers() {
-        return;
-    }
     app.database.lose_answers("TransactWriteItems", 0..100);
     let _unknown = place(&app, "k").await.expect(StatusCode::SERVICE_UNAVAILABLE);
     app.database.lose_answers("TransactWriteItems", 0..0);
@@ -179,10 +176,7 @@ async fn a_function_that_dies_anywhere_leaves_one_order_to_the_next_try() {
 async fn a_function_that_dies_when_all_is_written_leaves_one_order_to_the_next_try() {
     let slow = async |app: &App| app.database.lose_answers("TransactWriteItems", 0..1);
     let (taken_over, replayed) = die_at_each_step(slow).await;
-    assert!(
-        taken_over > 0 && (replayed > 1 || !two_of_ten().await.database.can_lose_answers()),
-        "{replayed}"
-    );
+    assert!(taken_over > 0 && (replayed > 1 || !two_of_ten().await.database.is_embedded()), "{replayed}");
 }
 
 /// How often the next try took the key over, and how often it found the answer.

@@ -6,7 +6,7 @@ use super::Database;
 use crate::db::Item;
 
 impl Database {
-    /// Puts items whose attributes are strings and numbers; for more of them than a test could write one by one.
+    /// Puts items of what JSON has, so no sets and no bytes; for more of them than a test could write one by one.
     ///
     /// # Panics
     /// When the table is not there, or an item cannot be put.
@@ -14,7 +14,7 @@ impl Database {
         if let Some(embedded) = &self.embedded {
             let items = items.into_iter().map(embedded_item).collect();
             embedded
-                .database
+                .0
                 .import_items(logical_id, items, dynoxide::ImportOptions::default())
                 .expect("good items");
             return;
@@ -36,10 +36,19 @@ impl Database {
 }
 
 fn embedded_item(item: Item) -> dynoxide::Item {
-    let value = |value| match value {
+    item.into_iter().map(|(name, attribute)| (name, embedded_value(attribute))).collect()
+}
+
+fn embedded_value(value: AttributeValue) -> dynoxide::AttributeValue {
+    match value {
         AttributeValue::S(string) => dynoxide::AttributeValue::S(string),
         AttributeValue::N(number) => dynoxide::AttributeValue::N(number),
-        other => panic!("{other:?} is neither a string nor a number"),
-    };
-    item.into_iter().map(|(name, attribute)| (name, value(attribute))).collect()
+        AttributeValue::Bool(bool) => dynoxide::AttributeValue::BOOL(bool),
+        AttributeValue::Null(null) => dynoxide::AttributeValue::NULL(null),
+        AttributeValue::L(list) => {
+            dynoxide::AttributeValue::L(list.into_iter().map(embedded_value).collect())
+        }
+        AttributeValue::M(map) => dynoxide::AttributeValue::M(embedded_item(map)),
+        other => panic!("{other:?} is nothing that JSON has"),
+    }
 }
