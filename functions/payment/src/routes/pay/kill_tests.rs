@@ -308,3 +308,43 @@ async fn a_reconciler_killed_anywhere_pays_a_cancelled_order_back_once() {
     })
     .await;
 }
+
+fn assert_told_at_once(again: &Answer, done: bool, kill: Kill) {
+    if done {
+        assert_eq!(again.status, StatusCode::CREATED, "{kill:?} {again:?}");
+        assert_eq!(again.headers["idempotency-replayed"], "true", "{kill:?}");
+    } else {
+        assert_eq!(again.status, StatusCode::CONFLICT, "{kill:?} {again:?}");
+        assert_eq!(again.json["type"], "urn:problem-type:request-in-progress", "{kill:?}");
+    }
+}
+
+/// The answer is stored with what it tells, not after it.
+#[tokio::test]
+async fn once_the_outcome_is_there_the_key_tells_it_at_once() {
+    everywhere(async |kill| {
+        let app = App::new().await;
+        let order = app.order().await;
+        let killed = kill.kill(&app, pay(&app, &order, KEY, "pm_card_visa")).await.is_none();
+        let claimed = !app.database.items::<Value>("PaymentTable").await.is_empty();
+        if claimed {
+            let again = pay(&app, &order, KEY, "pm_card_visa").await;
+            assert_told_at_once(&again, app.read(&order).await.status == Status::Paid, kill);
+        }
+        killed
+    })
+    .await;
+    everywhere(async |kill| {
+        let app = App::new().await;
+        let (order, payment_id) = app.paid("pm_card_visa").await;
+        let before = app.database.items::<Value>("PaymentTable").await.len();
+        let killed = kill.kill(&app, app.refund(payment_id, KEY, &part())).await.is_none();
+        let claimed = app.database.items::<Value>("PaymentTable").await.len() > before;
+        if claimed {
+            let again = app.refund(payment_id, KEY, &part()).await;
+            assert_told_at_once(&again, app.read(&order).await.refunded == 2000, kill);
+        }
+        killed
+    })
+    .await;
+}
