@@ -1,5 +1,7 @@
 //! What happens in a shop, done as clients do it.
 
+use std::collections::BTreeMap;
+
 use http::{Method, StatusCode};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -24,6 +26,8 @@ pub(crate) struct Told {
     pub(crate) refunds: Vec<(Uuid, Uuid)>,
     /// What was answered under each key: status and id.
     pub(crate) by_key: Vec<(String, StatusCode, Value)>,
+    /// How often it was not known what came of a request without a key, by its endpoint.
+    pub(crate) unknown: BTreeMap<String, usize>,
 }
 
 impl Action {
@@ -120,7 +124,8 @@ async fn merge(shop: &Shop, customer: u8, product: usize, quantity: u32) {
 
 async fn checkout(shop: &Shop, customer: u8, key: Option<u8>) {
     let key = key.map(|key| format!("checkout-{key}"));
-    let answer = Request::post(Who::Customer(customer), "/orders").key(key.clone()).ask(shop).await;
+    let answer =
+        Request::post(Who::Customer(customer), "/orders").key(key.clone()).ask_impatiently(shop).await;
     let mut told = shop.told.lock().unwrap();
     match answer.status {
         StatusCode::CREATED => {
@@ -148,7 +153,11 @@ async fn pay(shop: &Shop, customer: u8, order: Option<Uuid>, card: usize, key: O
         Some(order) => json!({"payment_method": CARDS[card], "order_id": order}),
         None => json!({"payment_method": CARDS[card]}),
     };
-    let answer = Request::post(Who::Customer(customer), "/pay").key(key.clone()).json(body).ask(shop).await;
+    let answer = Request::post(Who::Customer(customer), "/pay")
+        .key(key.clone())
+        .json(body)
+        .ask_impatiently(shop)
+        .await;
     let mut told = shop.told.lock().unwrap();
     match answer.status {
         StatusCode::CREATED => {
@@ -187,7 +196,7 @@ async fn refund(shop: &Shop, order: usize, percent: u64, key: Option<u8>) {
     let key = key.map(|key| format!("refund-{key}-{payment}-{amount}"));
     let body = json!({"amount": {"amount": amount, "currency": "EUR"}, "reason": "a story"});
     let refund = Request::post(Who::Admin, format!("/payments/{payment}/refund")).key(key.clone()).json(body);
-    let answer = refund.ask(shop).await;
+    let answer = refund.ask_impatiently(shop).await;
     match answer.status {
         StatusCode::CREATED => {
             let refund = (id(&json!(payment)), id(&answer.json["refund_id"]));

@@ -196,10 +196,39 @@ impl Books {
             let is_this = |entry: &&Value| entry["refund_id"] == refund_id.as_str();
             assert_eq!(paid.history.iter().filter(is_this).count(), 1, "{refund_id} was said to be refunded");
         }
+        self.check_untold(told);
         let mut answers = BTreeMap::new();
         for (key, status, id) in &told.by_key {
             let first = answers.entry(key).or_insert((status, id));
             assert_eq!(*first, (status, id), "two answers under the key {key}");
+        }
+    }
+}
+
+impl Books {
+    /// What happened without anybody being told happened where somebody was told that this may be; and that ends with the
+    /// truth where there is a key. So no key does anything twice, and no refusal hides that it was done.
+    fn check_untold(&self, told: &Told) {
+        let unknown = |endpoint: &str| told.unknown.get(endpoint).copied().unwrap_or_default();
+        let check = |what: &str, untold: usize, unknown: usize| {
+            assert!(untold <= unknown, "{untold} {what}, and {unknown} were told that this may be");
+        };
+        let placed = self.orders.iter().filter(|order| !told.orders.iter().any(|(_, id)| *id == order.id));
+        check("orders were placed unnoticed", placed.count(), unknown("POST /orders"));
+        let paid = self.orders.iter().filter(|order| order.was("PAID"));
+        let paid = paid.filter(|order| !told.paid.iter().any(|(_, id)| *id == order.id));
+        check("orders were paid unnoticed", paid.count(), unknown("POST /pay"));
+        let entries = self.orders.iter().flat_map(|order| &order.history);
+        let refunds = entries.filter(|entry| entry["refund"].is_object() && entry["by"] == "admin");
+        let refunds = refunds
+            .filter(|entry| !told.refunds.iter().any(|(_, refund)| id(&entry["refund_id"]) == Some(*refund)));
+        check("refunds were made unnoticed", refunds.count(), unknown("POST /payments/{id}/refund"));
+        for (step, status) in
+            [("cancel", "CANCELLED"), ("pack", "PACKED"), ("ship", "SHIPPED"), ("deliver", "DELIVERED")]
+        {
+            let moved = self.orders.iter().filter(|order| order.was(status));
+            let moved = moved.filter(|order| !told.reached.contains(&(order.id, status)));
+            check(status, moved.count(), unknown(&format!("POST /orders/{{id}}/{step}")));
         }
     }
 }
