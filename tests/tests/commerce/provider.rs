@@ -1,5 +1,6 @@
 //! The built-in provider, which here also sends webhooks, as Stripe does and signed as Stripe signs them.
 
+use std::fmt::Write as _;
 use std::sync::Mutex;
 
 use aws_lc_rs::hmac;
@@ -20,9 +21,11 @@ pub(crate) fn keys() -> Value {
 /// <https://docs.stripe.com/webhooks#verify-manually>
 pub(crate) fn signature(body: &str, at: i64) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
-    let signature = hmac::sign(&key, format!("{at}.{body}").as_bytes());
-    let hex: String = signature.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("t={at},v1={hex}")
+    let mut header = format!("t={at},v1=");
+    for byte in hmac::sign(&key, format!("{at}.{body}").as_bytes()).as_ref() {
+        write!(header, "{byte:02x}").unwrap();
+    }
+    header
 }
 
 /// The provider, and the events that it has to tell of.
