@@ -52,8 +52,8 @@ pub struct State {
     pub provider: Arc<dyn PaymentProvider>,
     /// The same, where it is Stripe: its webhooks are heard.
     pub stripe: Option<Stripe>,
-    /// How long a provider may take; then its answer counts as lost. Well below the function's own timeout, so that
-    /// the client is told.
+    /// How long a provider may take to move money; then its answer counts as lost. With what else a request does, it is
+    /// below the function's own timeout, so that the client is told.
     pub provider_deadline: Duration,
     /// Time.
     pub clock: Clock,
@@ -84,7 +84,7 @@ impl State {
         Ok(Self {
             provider,
             stripe,
-            provider_deadline: Duration::from_secs(6),
+            provider_deadline: Duration::from_secs(5),
             idempotency: Idempotency::new(payments.clone(), clock.clone(), ids.clone()),
             payments: PaymentStore::new(payments),
             orders: OrderStore::new(orders),

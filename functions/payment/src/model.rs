@@ -96,6 +96,8 @@ pub enum DeclineReason {
     ExpiredCard,
     /// The bank wants to see its customer first.
     AuthenticationRequired,
+    /// The provider does not take this method, or this amount of it.
+    NotAccepted,
 }
 
 /// A means of payment as the provider knows it. Never a card number.
@@ -175,6 +177,7 @@ impl DeclineReason {
             Self::InsufficientFunds => "insufficient_funds",
             Self::ExpiredCard => "expired_card",
             Self::AuthenticationRequired => "authentication_required",
+            Self::NotAccepted => "not_accepted",
         }
     }
 
@@ -188,6 +191,9 @@ impl DeclineReason {
             Self::ExpiredCard => "The card has expired; nothing was charged. Pay with another one",
             Self::AuthenticationRequired => {
                 "The bank asks for a confirmation that cannot be given here; nothing was charged. Pay with another card"
+            }
+            Self::NotAccepted => {
+                "The payment method is not accepted for this; nothing was charged. Pay with another one"
             }
         }
     }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::pin::Pin;
 
 use jiff::Timestamp;
-use shared::money::Money;
+use shared::money::{Currency, Money};
 use uuid::Uuid;
 
 pub use sandbox::TestProvider;
@@ -76,6 +76,16 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, ProviderError>> +
 
 /// A payment provider.
 pub trait PaymentProvider: fmt::Debug + Send + Sync {
+    /// Whether it charges in this currency, by the minor units of ISO 4217.
+    fn takes(&self, _: Currency) -> bool {
+        true
+    }
+
+    /// Whether a method that was charged once can be charged again.
+    fn keeps_methods(&self) -> bool {
+        true
+    }
+
     /// What a token that a client sent names; none where the provider does not know it.
     fn method<'a>(&'a self, token: &'a MethodToken) -> Answer<'a, Option<PaymentMethod>>;
 

@@ -14,7 +14,7 @@ use tracing::Instrument as _;
 use crate::State;
 use crate::model::{Payment, Progress, Refund, RefundProgress};
 use crate::refunds::{self, Wanted};
-use crate::settlement::{SettleError, nothing, settle};
+use crate::settlement::{SettleError, nothing, settle, take_over};
 
 /// How much one run takes on of each list, all at once: together that takes as long as the slowest provider's answer,
 /// which is well within the function's timeout. What is left is the next run's.
@@ -116,7 +116,7 @@ impl Counts {
 }
 
 async fn reconcile(state: &State, payment: Payment) -> Result<Ended, SettleError> {
-    let Some(payment) = state.payments.take_over(payment, state.clock.now()).await? else {
+    let Some(payment) = take_over(state, payment, &nothing).await? else {
         return Ok(Ended::Taken);
     };
     let order = state.orders.order(payment.user_id, payment.order_id).await?;
@@ -129,7 +129,7 @@ async fn reconcile(state: &State, payment: Payment) -> Result<Ended, SettleError
 }
 
 async fn reconcile_refund(state: &State, refund: Refund) -> Result<Ended, SettleError> {
-    let Some(refund) = state.payments.take_over_refund(refund, state.clock.now()).await? else {
+    let Some(refund) = refunds::take_over(state, refund).await? else {
         return Ok(Ended::Taken);
     };
     settle_refund(state, refund).await

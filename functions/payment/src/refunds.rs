@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::State;
 use crate::model::{Payment, Refund, RefundOutcome, RefundProgress};
 use crate::provider::{ProviderError, RefundRequest};
-use crate::settlement::{Alongside, SettleError, Settled};
+use crate::settlement::{Alongside, SettleError, Settled, nothing, take_lease};
 
 /// How often an order is read again because it changed between the read and the write.
 const ATTEMPTS: u32 = 5;
@@ -65,6 +65,14 @@ pub async fn begin(
         Err(TransactionError::Cancelled(_)) => Ok(None),
         Err(TransactionError::Db(error)) => Err(error.into()),
     }
+}
+
+/// Takes the refund over from whoever began it; none where it went on in the meantime.
+pub async fn take_over(state: &State, refund: Refund) -> Result<Option<Refund>, SettleError> {
+    let now = state.clock.now();
+    let Some(write) = state.payments.take_over_refund_write(&refund, now)? else { return Ok(None) };
+    let taken = Refund { progress: RefundProgress::Processing { in_flight_since: now }, ..refund };
+    take_lease(state, write, taken, &nothing).await
 }
 
 /// Pays back and records the outcome; the refund as it finally is. As with payments, nothing breaks if two do.

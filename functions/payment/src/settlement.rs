@@ -1,5 +1,6 @@
 //! The steps of a payment, the same for `POST /pay`, for the provider's webhook and for the reconciler.
 
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use order::model::Order;
 use shared::db::{DbError, Transaction, TransactionError};
 use shared::idempotency::Completion;
@@ -77,6 +78,40 @@ pub async fn begin(
     let noted = note(&mut transaction, &payment)?;
     match transaction.run().await {
         Ok(()) => Ok(Some(payment)),
+        Err(TransactionError::Cancelled(reasons)) if noted.superseded(&reasons) => {
+            Err(SettleError::Superseded)
+        }
+        Err(TransactionError::Cancelled(_)) => Ok(None),
+        Err(TransactionError::Db(error)) => Err(error.into()),
+    }
+}
+
+/// Takes the payment over from whoever began it; `note` is written in the same transaction. None where it went on in the
+/// meantime.
+pub async fn take_over(
+    state: &State,
+    payment: Payment,
+    note: Alongside<'_, Payment>,
+) -> Result<Option<Payment>, SettleError> {
+    let now = state.clock.now();
+    let Some(write) = state.payments.take_over_write(&payment, now)? else { return Ok(None) };
+    let taken = Payment { progress: Progress::Processing { in_flight_since: now }, ..payment };
+    take_lease(state, write, taken, note).await
+}
+
+/// Writes a lease. A transaction also without a note, for its `ClientRequestToken`: an update whose answer got lost would
+/// fail on its own success.
+pub(crate) async fn take_lease<T>(
+    state: &State,
+    write: TransactWriteItem,
+    taken: T,
+    note: Alongside<'_, T>,
+) -> Result<Option<T>, SettleError> {
+    let mut transaction = state.payments.transaction();
+    transaction.add(write);
+    let noted = note(&mut transaction, &taken)?;
+    match transaction.run().await {
+        Ok(()) => Ok(Some(taken)),
         Err(TransactionError::Cancelled(reasons)) if noted.superseded(&reasons) => {
             Err(SettleError::Superseded)
         }

@@ -20,11 +20,11 @@ use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use shared::db::{DbError, Key, Table, Transaction, TransactionError, from_item};
+use shared::db::{DbError, Key, Table, Transaction, from_item};
 use shared::page::{Page, PageQuery};
 use uuid::Uuid;
 
-use crate::model::{LEASE, Payment, PaymentMethod, Progress, sortable};
+use crate::model::{LEASE, Payment, PaymentMethod, sortable};
 
 /// The only way to Payment's table.
 #[derive(Debug, Clone)]
@@ -113,37 +113,38 @@ impl PaymentStore {
         self.table.put_write(&key, finished, "attribute_exists(in_flight_pk)")
     }
 
-    /// Takes the lease of `payment`, as it was read, from `now` on; none where somebody else did so since, or the
+    /// Takes the lease of `payment`, as it was read, from `now` on; fails where somebody else did so since. None where the
     /// payment is final.
-    pub async fn take_over(&self, payment: Payment, now: Timestamp) -> Result<Option<Payment>, DbError> {
-        let key = payment_key(payment.user_id, payment.id);
-        let taken = self.take_lease(&key, payment.in_flight_since(), now).await?;
-        Ok(taken.then_some(Payment { progress: Progress::Processing { in_flight_since: now }, ..payment }))
+    pub fn take_over_write(
+        &self,
+        payment: &Payment,
+        now: Timestamp,
+    ) -> Result<Option<TransactWriteItem>, DbError> {
+        self.lease_write(&payment_key(payment.user_id, payment.id), payment.in_flight_since(), now)
     }
 
     /// Up to `limit` payments whose lease ran out before `now`, the longest untouched first. From an index, so a
-    /// payment may be further than it says: [`take_over`](Self::take_over) tells.
+    /// payment may be further than it says: [`take_over_write`](Self::take_over_write) tells.
     pub async fn abandoned(&self, now: Timestamp, limit: i32) -> Result<Vec<Payment>, DbError> {
         self.in_flight(IN_FLIGHT, now, limit).await
     }
 
-    /// Whether the lease was still as it was `seen`, and now begins anew.
-    async fn take_lease(&self, key: &Key, seen: Option<Timestamp>, now: Timestamp) -> Result<bool, DbError> {
-        let Some(seen) = seen else { return Ok(false) };
-        // A transaction, for its `ClientRequestToken`: an update whose answer got lost would fail on its own success.
-        let mut transaction = self.transaction();
-        transaction.add(self.table.update_write(key, |update| {
+    /// Begins the lease anew where it still is as it was `seen`.
+    fn lease_write(
+        &self,
+        key: &Key,
+        seen: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Option<TransactWriteItem>, DbError> {
+        let Some(seen) = seen else { return Ok(None) };
+        let write = self.table.update_write(key, |update| {
             update
                 .update_expression("SET in_flight_since = :now")
                 .condition_expression("in_flight_since = :seen")
                 .expression_attribute_values(":now", AttributeValue::S(sortable::text(now)))
                 .expression_attribute_values(":seen", AttributeValue::S(sortable::text(seen)))
-        })?);
-        match transaction.run().await {
-            Ok(()) => Ok(true),
-            Err(TransactionError::Cancelled(_)) => Ok(false),
-            Err(TransactionError::Db(error)) => Err(error),
-        }
+        })?;
+        Ok(Some(write))
     }
 
     async fn in_flight<T: DeserializeOwned>(

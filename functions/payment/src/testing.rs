@@ -181,12 +181,17 @@ impl App {
             "history": [{"status": "PENDING_PAYMENT", "at": self.now(), "by": "customer"}],
         }))
         .unwrap();
+        self.place(&order).await;
+        order
+    }
+
+    /// Writes an order.
+    pub(crate) async fn place(&self, order: &Order) {
         let mut transaction = self.state.payments.transaction();
-        for write in self.state.orders.place_writes(&order).unwrap() {
+        for write in self.state.orders.place_writes(order).unwrap() {
             transaction.add(write);
         }
         transaction.run().await.unwrap();
-        order
     }
 
     /// Cancels the order as its owner would; whether that was possible.

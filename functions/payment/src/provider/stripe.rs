@@ -11,13 +11,13 @@ pub mod webhook;
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use serde::Deserialize;
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::config::Env;
-use shared::money::Money;
+use shared::money::{Currency, Money};
 use shared::run::Failure;
-use uuid::Uuid;
 
 pub use secret::{SecretError, StripeSecret};
 
@@ -28,6 +28,13 @@ use secret::Secrets;
 
 /// How many pages of a list are looked through for one charge.
 const PAGES: usize = 100;
+
+/// How far Stripe's clock may be from ours.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// Their minor units are not those of ISO 4217 at Stripe, or not all amounts are taken: an amount could mean another one.
+/// <https://docs.stripe.com/currencies#special-cases>
+const OTHERWISE_COUNTED: [&str; 8] = ["ISK", "UGX", "MGA", "BHD", "JOD", "KWD", "OMR", "TND"];
 
 /// Stripe as the provider.
 #[derive(Debug, Clone)]
@@ -43,6 +50,9 @@ pub(crate) struct PaymentIntent {
     pub(crate) status: String,
     amount: u64,
     currency: String,
+    /// When it was made, in seconds since the epoch.
+    #[serde(default)]
+    created: i64,
     #[serde(default)]
     pub(crate) metadata: Metadata,
     #[serde(default)]
@@ -118,10 +128,7 @@ impl Stripe {
     }
 
     async fn find_method(&self, token: &MethodToken) -> Result<Option<PaymentMethod>, ProviderError> {
-        // A card number is neither sent on nor stored.
-        if !token.as_str().starts_with("pm_")
-            || !token.as_str()[3..].bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
-        {
+        if !is_method_id(token.as_str()) {
             return Ok(None);
         }
         let path = format!("/v1/payment_methods/{}", token.as_str());
@@ -129,10 +136,9 @@ impl Stripe {
             Ok(method) => {
                 // Stripe's test tokens name a new object at each look: what is charged is the one that was shown.
                 let Ok(token) = MethodToken::try_from(method.id) else { return Ok(None) };
-                let card = method.card.unwrap_or(Card { brand: "other".to_owned(), last4: String::new() });
-                Ok(Some(PaymentMethod { token, brand: card.brand, last4: card.last4 }))
+                Ok(method.card.map(|card| PaymentMethod { token, brand: card.brand, last4: card.last4 }))
             }
-            Err(ApiError::Refused(failure)) if failure.is_missing() => Ok(None),
+            Err(ApiError::Refused(_, failure)) if failure.is_missing() => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
@@ -140,8 +146,10 @@ impl Stripe {
     async fn make_charge(&self, request: &ChargeRequest) -> Result<Charge, ProviderError> {
         let api = self.authorized().await;
         if request.is_repeated
-            && let Some(intent) = find_intent(&api, request.idempotency_key).await?
+            && let Some(found) = find_intent(&api, request).await?
         {
+            // As it is now: what is found may be a while old.
+            let intent = api.get(&format!("/v1/payment_intents/{}", found.id), &[]).await?;
             return settled(&api, request.amount, intent).await;
         }
         let form = [
@@ -160,6 +168,11 @@ impl Stripe {
         match made {
             Ok(intent) => settled(&api, request.amount, intent).await,
             Err(ApiError::Declined(failure)) => Err(ProviderError::Declined(failure.reason())),
+            // Kept in flight it would hold the order, and its stock, for ever.
+            Err(error) if error.is_final() => {
+                tracing::error!(payment_id = %request.idempotency_key, %error, "Stripe never makes this charge");
+                Err(ProviderError::Declined(DeclineReason::NotAccepted))
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -181,9 +194,9 @@ impl Stripe {
             api.post("/v1/refunds", Some(request.idempotency_key), &form).await;
         match made {
             Ok(refund) => refunded(&refund),
-            // Somebody paid it back in Stripe's dashboard.
-            Err(ApiError::Refused(failure)) if failure.is_refunded_already() => {
-                tracing::error!(charge_id = request.charge_id, "was refunded at Stripe, and not by us");
+            // Disputed, or paid back in Stripe's dashboard: kept in flight it would hold up every other refund of the charge.
+            Err(error) if error.is_final() => {
+                tracing::error!(refund_id = %request.idempotency_key, %error, "Stripe never makes this refund");
                 Ok(RefundOutcome::Failed(RefundFailure::Rejected))
             }
             Err(error) => Err(error.into()),
@@ -192,6 +205,15 @@ impl Stripe {
 }
 
 impl PaymentProvider for Stripe {
+    fn takes(&self, currency: Currency) -> bool {
+        !OTHERWISE_COUNTED.contains(&currency.as_str())
+    }
+
+    /// A method that is not attached to a customer of Stripe's can be used once.
+    fn keeps_methods(&self) -> bool {
+        false
+    }
+
     fn method<'a>(&'a self, token: &'a MethodToken) -> Answer<'a, Option<PaymentMethod>> {
         Box::pin(self.find_method(token))
     }
@@ -205,53 +227,83 @@ impl PaymentProvider for Stripe {
     }
 }
 
+/// Whether it may be the id of a payment method. What has the digits of a card number in it is neither sent on nor stored.
+fn is_method_id(token: &str) -> bool {
+    let Some(rest) = token.strip_prefix("pm_") else { return false };
+    let digits = |run: &[u8]| run.iter().all(u8::is_ascii_digit);
+    rest.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
+        && !rest.as_bytes().windows(12).any(digits)
+}
+
 /// The intent of one of our payments.
-async fn find_intent(api: &Api, payment_id: Uuid) -> Result<Option<PaymentIntent>, ProviderError> {
-    let is_it = |intent: &PaymentIntent| intent.metadata.payment_id == Some(payment_id.to_string());
+async fn find_intent(api: &Api, request: &ChargeRequest) -> Result<Option<PaymentIntent>, ProviderError> {
+    let payment_id = request.idempotency_key.to_string();
+    let is_it = |intent: &PaymentIntent| intent.metadata.payment_id.as_ref() == Some(&payment_id);
     let query = [("query", format!("metadata['payment_id']:'{payment_id}'"))];
     match api.get::<List<PaymentIntent>>("/v1/payment_intents/search", &query).await {
         Ok(found) => return Ok(found.data.into_iter().find(is_it)),
         // Search is not offered everywhere; the list is.
-        Err(ApiError::Refused(failure)) => tracing::info!(%failure, "no search for payment intents"),
+        Err(ApiError::Refused(_, failure)) => tracing::info!(%failure, "no search for payment intents"),
         Err(error) => return Err(error.into()),
     }
+    let begun = request.created_at.saturating_sub(SKEW).map_or(i64::MIN, |at| at.as_second());
     let mut query = vec![("limit", "100".to_owned())];
     for _ in 0..PAGES {
         let page: List<PaymentIntent> = api.get("/v1/payment_intents", &query).await?;
-        let last = page.data.last().map(|intent| intent.id.clone());
+        let (first, last) = (page.data.first().cloned(), page.data.last().cloned());
         if let Some(intent) = page.data.into_iter().find(is_it) {
             return Ok(Some(intent));
         }
-        let Some(last) = last.filter(|_| page.has_more) else { return Ok(None) };
+        let (Some(first), Some(last), true) = (first, last, page.has_more) else { return Ok(None) };
+        // Stripe has the newest first; a peer may not.
+        if last.created < begun && first.created > last.created {
+            return Ok(None);
+        }
         query.truncate(1);
-        query.push(("starting_after", last));
+        query.push(("starting_after", last.id));
     }
     Err(ProviderError::Unknown(Trouble::TooMany.into()))
 }
 
 async fn find_refund(api: &Api, request: &RefundRequest) -> Result<Option<RefundObject>, ProviderError> {
-    let query = [("payment_intent", request.charge_id.clone()), ("limit", "100".to_owned())];
-    let found: List<RefundObject> = api.get("/v1/refunds", &query).await?;
     let id = request.idempotency_key.to_string();
-    Ok(found.data.into_iter().find(|refund| refund.metadata.refund_id.as_ref() == Some(&id)))
+    let mut query = vec![("payment_intent", request.charge_id.clone()), ("limit", "100".to_owned())];
+    for _ in 0..PAGES {
+        let page: List<RefundObject> = api.get("/v1/refunds", &query).await?;
+        let last = page.data.last().map(|refund| refund.id.clone());
+        if let Some(refund) =
+            page.data.into_iter().find(|refund| refund.metadata.refund_id.as_ref() == Some(&id))
+        {
+            return Ok(Some(refund));
+        }
+        let Some(last) = last.filter(|_| page.has_more) else { return Ok(None) };
+        query.truncate(2);
+        query.push(("starting_after", last));
+    }
+    Err(ProviderError::Unknown(Trouble::TooMany.into()))
 }
 
-/// What an intent came to. One that waits for its customer is cancelled: there is none in front of it.
+/// What an intent came to. One that could still be charged is cancelled before it counts as declined: there is no customer in
+/// front of it, and the order may be paid in another way from then on.
 async fn settled(api: &Api, amount: Money, intent: PaymentIntent) -> Result<Charge, ProviderError> {
     if !intent.is_about(amount) {
         return Err(ProviderError::Refused(Trouble::OtherAmount(intent.id).into()));
     }
-    match intent.status.as_str() {
-        "requires_action" | "requires_confirmation" => {
+    let intent = match intent.status.as_str() {
+        "requires_action" | "requires_confirmation" | "requires_payment_method" => {
             let path = format!("/v1/payment_intents/{}/cancel", intent.id);
-            api.post::<PaymentIntent>(&path, None, &[]).await?;
-            Err(ProviderError::Declined(DeclineReason::AuthenticationRequired))
+            let cancelled: PaymentIntent = api.post(&path, None, &[]).await.map_err(|error| {
+                // It may have been charged meanwhile.
+                ProviderError::Unknown(error.into())
+            })?;
+            PaymentIntent { last_payment_error: intent.last_payment_error, ..cancelled }
         }
-        _ => match intent.outcome() {
-            Some(Ok(charge)) => Ok(charge),
-            Some(Err(reason)) => Err(ProviderError::Declined(reason)),
-            None => Err(ProviderError::Unknown(Trouble::Undecided(intent.id, intent.status).into())),
-        },
+        _ => intent,
+    };
+    match intent.outcome() {
+        Some(Ok(charge)) => Ok(charge),
+        Some(Err(reason)) => Err(ProviderError::Declined(reason)),
+        None => Err(ProviderError::Unknown(Trouble::Undecided(intent.id, intent.status).into())),
     }
 }
 
@@ -267,8 +319,9 @@ impl PaymentIntent {
         match self.status.as_str() {
             "succeeded" => Some(Ok(Charge { id: self.id.clone() })),
             "requires_payment_method" | "canceled" => {
+                // Without an error it is one that waited for its customer.
                 let failure = self.last_payment_error.as_ref();
-                Some(Err(failure.map_or(DeclineReason::CardDeclined, api::Failure::reason)))
+                Some(Err(failure.map_or(DeclineReason::AuthenticationRequired, api::Failure::reason)))
             }
             _ => None,
         }

@@ -1,5 +1,7 @@
 //! `POST /pay`.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
@@ -16,10 +18,13 @@ use super::receipt::Receipt;
 use crate::State as App;
 use crate::model::{DeclineReason, MethodToken, Payment, PaymentMethod, Progress};
 use crate::provider::ProviderError;
-use crate::settlement::{SettleError, begin, settle};
+use crate::settlement::{self, Alongside, SettleError, begin, nothing, settle};
 
 /// How often an order is read again because somebody changed it between the read and the write.
 const ATTEMPTS: u32 = 3;
+
+/// How long a provider may take to say what a payment method is.
+const METHOD_DEADLINE: Duration = Duration::from_secs(2);
 
 /// What to pay, and with what. The amount is the order's, never the client's.
 #[derive(Debug, Default, Deserialize)]
@@ -54,19 +59,29 @@ async fn pay(app: &App, caller: &Caller, body: Body, attempt: &Attempt) -> Resul
     let (order, method) =
         tokio::join!(find_order(app, caller, body.order_id), find_method(app, caller, body.payment_method));
     let mut order = order?;
+    if !app.provider.takes(order.total.currency) {
+        let detail = format!("No payment is taken in {}", order.total.currency);
+        return Err(refused_method("currency-not-accepted", "The currency is not accepted", detail));
+    }
+    if body.save_payment_method && !app.provider.keeps_methods() {
+        let problem = Problem::unprocessable("Payment methods are not kept for the next payment");
+        return Err(problem.with("field", "save_payment_method"));
+    }
+    let note =
+        |transaction: &mut Transaction, payment: &Payment| attempt.note(transaction, &payment.id.to_string());
     for _ in 0..ATTEMPTS {
         if order.status != Status::PendingPayment {
             return Err(not_payable(&order));
         }
         let payment = match order.payment_id {
             None => {
-                let note = |transaction: &mut Transaction, payment: &Payment| {
-                    attempt.note(transaction, &payment.id.to_string())
-                };
                 let begun = begin(app, &order, method.clone()?, body.save_payment_method, &note).await;
                 begun.map_err(|error| refused(error, attempt))?
             }
-            Some(payment_id) => take_over(app, &read_payment(app, caller, payment_id).await?).await?,
+            Some(payment_id) => {
+                let payment = read_payment(app, caller, payment_id).await?;
+                take_over(app, payment, &note, attempt).await?
+            }
         };
         if let Some(payment) = payment {
             return finish(app, &order, payment, attempt).await;
@@ -84,7 +99,7 @@ async fn resume(app: &App, caller: &Caller, payment_id: &str, attempt: &Attempt)
         if payment.in_flight_since().is_none() {
             return reply(&payment);
         }
-        if let Some(payment) = take_over(app, &payment).await? {
+        if let Some(payment) = take_over(app, payment, &nothing, attempt).await? {
             let order = read_order(app, caller, payment.order_id).await?;
             return finish(app, &order, payment, attempt).await;
         }
@@ -112,13 +127,21 @@ async fn find_method(
     token: Option<MethodToken>,
 ) -> Result<PaymentMethod, Problem> {
     let Some(token) = token else {
-        let default = app.payments.default_method(caller.user_id).await?;
+        let default = match app.provider.keeps_methods() {
+            true => app.payments.default_method(caller.user_id).await?,
+            false => None,
+        };
         return default.ok_or_else(|| {
             let detail = "Send payment_method: the caller has no default payment method";
             refused_method("no-payment-method", "A payment method is needed", detail)
         });
     };
-    match app.provider.method(&token).await {
+    let asked = tokio::time::timeout(METHOD_DEADLINE, app.provider.method(&token));
+    let Ok(method) = asked.await else {
+        tracing::warn!("the provider takes too long to say what a payment method is");
+        return Err(Problem::unavailable(1));
+    };
+    match method {
         Ok(Some(method)) => Ok(method),
         // The detail does not repeat it: it may be a card number.
         Ok(None) => Err(refused_method(
@@ -141,10 +164,14 @@ async fn read_payment(app: &App, caller: &Caller, payment_id: Uuid) -> Result<Pa
 }
 
 /// Takes the unfinished payment over from whoever began it; none where it went on in the meantime.
-async fn take_over(app: &App, payment: &Payment) -> Result<Option<Payment>, Problem> {
-    let now = app.clock.now();
-    match payment.lease_left(now) {
-        0 => Ok(app.payments.take_over(payment.clone(), now).await?),
+async fn take_over(
+    app: &App,
+    payment: Payment,
+    note: Alongside<'_, Payment>,
+    attempt: &Attempt,
+) -> Result<Option<Payment>, Problem> {
+    match payment.lease_left(app.clock.now()) {
+        0 => settlement::take_over(app, payment, note).await.map_err(|error| refused(error, attempt)),
         seconds => Err(Problem::conflict(
             "payment-in-progress",
             "A payment for the order is under way",
@@ -209,7 +236,7 @@ fn not_payable(order: &Order) -> Problem {
     }
 }
 
-fn refused_method(kind: &'static str, title: &'static str, detail: &'static str) -> Problem {
+fn refused_method(kind: &'static str, title: &'static str, detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, kind, title).detail(detail)
 }
 
@@ -226,7 +253,7 @@ fn unknown(app: &App, payment: &Payment) -> Problem {
         "The outcome of the payment is not known yet",
     )
     .detail(
-        "Nothing is lost and nothing will be charged twice; the same request, sent again, tells the outcome",
+        "Nothing is lost and nothing will be charged twice; ask again for this order_id, or under the same Idempotency-Key",
     )
     .with("order_id", payment.order_id.to_string())
     .with("payment_id", payment.id.to_string())

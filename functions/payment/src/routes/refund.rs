@@ -146,7 +146,8 @@ async fn resume(
         if refund.lease_left(now) > 0 {
             return Err(under_way(app, &refund));
         }
-        if let Some(refund) = app.payments.take_over_refund(refund, now).await? {
+        let taken = refunds::take_over(app, refund).await.map_err(|error| failed(error, None, attempt))?;
+        if let Some(refund) = taken {
             return finish(app, refund, attempt).await;
         }
     }

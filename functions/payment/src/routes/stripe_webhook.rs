@@ -7,7 +7,7 @@ use shared::problem::Problem;
 use uuid::Uuid;
 
 use crate::State as App;
-use crate::model::{Outcome, Payment, Progress, RefundProgress};
+use crate::model::{Outcome, Payment, Progress, RefundOutcome, RefundProgress};
 use crate::provider::stripe::webhook::{About, Event};
 use crate::provider::stripe::{PaymentIntent, RefundObject};
 use crate::settlement::{SettleError, finish, nothing};
@@ -66,10 +66,18 @@ async fn refund(app: &App, object: &RefundObject) -> Result<(), Problem> {
     let id: Option<Uuid> = object.metadata.refund_id.as_deref().and_then(|id| id.parse().ok());
     let Some(id) = id else { return Ok(()) };
     let Some(refund) = app.payments.refund(payment.user_id, payment.id, id).await? else { return Ok(()) };
-    if !matches!(refund.progress, RefundProgress::Processing { .. }) {
-        return Ok(());
-    }
     let Some(outcome) = object.outcome() else { return Ok(()) };
+    match (&refund.progress, &outcome) {
+        (RefundProgress::Processing { .. }, _) => {}
+        // A bank may give the money back days later.
+        (RefundProgress::Succeeded { .. }, RefundOutcome::Failed(_)) => {
+            return Err(contradiction(
+                &object.id,
+                "failed after it had succeeded: pay it back in another way",
+            ));
+        }
+        _ => return Ok(()),
+    }
     if !object.is_about(refund.amount) {
         return Err(contradiction(&object.id, "is about another amount than its refund"));
     }

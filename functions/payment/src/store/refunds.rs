@@ -60,12 +60,14 @@ impl PaymentStore {
         Ok([record, settle])
     }
 
-    /// Takes the lease of `refund`, as it was read, from `now` on; none where somebody else did so since, or the refund is
-    /// final.
-    pub async fn take_over_refund(&self, refund: Refund, now: Timestamp) -> Result<Option<Refund>, DbError> {
-        let taken = self.take_lease(&key(&refund), refund.in_flight_since(), now).await?;
-        Ok(taken
-            .then_some(Refund { progress: RefundProgress::Processing { in_flight_since: now }, ..refund }))
+    /// Takes the lease of `refund`, as it was read, from `now` on; fails where somebody else did so since. None where the
+    /// refund is final.
+    pub fn take_over_refund_write(
+        &self,
+        refund: &Refund,
+        now: Timestamp,
+    ) -> Result<Option<TransactWriteItem>, DbError> {
+        self.lease_write(&key(refund), refund.in_flight_since(), now)
     }
 
     /// Up to `limit` refunds whose lease ran out before `now`, the longest untouched first, as of a moment ago.

@@ -56,8 +56,8 @@ pub(super) enum ApiError {
     #[error("declined: {0}")]
     Declined(Failure),
     /// Stripe does not accept the request.
-    #[error("Stripe refuses: {0}")]
-    Refused(Failure),
+    #[error("Stripe answers {0}: {1}")]
+    Refused(StatusCode, Failure),
     /// Later: Stripe is busy with the same request, or with too many, or broken.
     #[error("Stripe answers {0}: {1}")]
     Later(StatusCode, Failure),
@@ -115,18 +115,33 @@ impl Api {
             Some(authorization) => request.header(AUTHORIZATION, authorization.clone()),
             None => request,
         };
-        let answer = request.send().await.map_err(ApiError::NoAnswer)?;
+        let answer = request.send().await.map_err(no_answer)?;
         let status = answer.status();
         if status.is_success() {
-            return answer.json().await.map_err(ApiError::NoAnswer);
+            return answer.json().await.map_err(no_answer);
         }
         let Failed { error } = answer.json().await.unwrap_or_default();
         Err(match status {
             StatusCode::PAYMENT_REQUIRED => ApiError::Declined(error),
             StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS => ApiError::Later(status, error),
-            _ if status.is_client_error() => ApiError::Refused(error),
+            _ if status.is_client_error() => ApiError::Refused(status, error),
             _ => ApiError::Later(status, error),
         })
+    }
+}
+
+/// Without the URL, which names a payment method.
+fn no_answer(error: reqwest::Error) -> ApiError {
+    ApiError::NoAnswer(error.without_url())
+}
+
+impl ApiError {
+    /// Stripe will never do what was asked: there is something about it that it does not take. Nothing was done, and asking
+    /// again does nothing.
+    pub(super) fn is_final(&self) -> bool {
+        let Self::Refused(status, failure) = self else { return false };
+        [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND].contains(status)
+            && failure.kind.as_deref() == Some("invalid_request_error")
     }
 }
 
@@ -134,10 +149,6 @@ impl Failure {
     /// The object that the request named does not exist.
     pub(super) fn is_missing(&self) -> bool {
         self.is("resource_missing") || (self.code.is_none() && self.says("No such") || self.says("Not Found"))
-    }
-
-    pub(super) fn is_refunded_already(&self) -> bool {
-        self.is("charge_already_refunded")
     }
 
     /// Why a card was declined. <https://docs.stripe.com/declines/codes>
@@ -175,7 +186,7 @@ impl From<ApiError> for ProviderError {
     fn from(error: ApiError) -> Self {
         match error {
             ApiError::Declined(failure) => Self::Declined(failure.reason()),
-            ApiError::Refused(_) => Self::Refused(error.into()),
+            ApiError::Refused(..) => Self::Refused(error.into()),
             ApiError::Later(..) | ApiError::NoAnswer(_) => Self::Unknown(error.into()),
         }
     }

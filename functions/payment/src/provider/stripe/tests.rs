@@ -9,6 +9,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use uuid::Uuid;
 
 use super::*;
 
@@ -147,15 +148,25 @@ async fn what_stripe_answers_is_a_charge_a_decline_a_refusal_or_not_known() {
             error("card_error", "authentication_required", "authentication_required"),
             Box::new(declined(DeclineReason::AuthenticationRequired)),
         ),
-        (200, intent("requires_payment_method"), Box::new(declined(DeclineReason::CardDeclined))),
-        (200, intent("canceled"), Box::new(declined(DeclineReason::CardDeclined))),
+        (200, intent("canceled"), Box::new(declined(DeclineReason::AuthenticationRequired))),
         (200, intent("processing"), Box::new(unknown)),
         (200, json!("not an intent"), Box::new(unknown)),
         (409, error("idempotency_error", "idempotency_key_in_use", ""), Box::new(unknown)),
         (429, error("api_error", "rate_limit", ""), Box::new(unknown)),
         (500, error("api_error", "", ""), Box::new(unknown)),
         (503, json!("down"), Box::new(unknown)),
-        (400, error("invalid_request_error", "parameter_unknown", ""), Box::new(refused)),
+        (
+            400,
+            error("invalid_request_error", "amount_too_small", ""),
+            Box::new(declined(DeclineReason::NotAccepted)),
+        ),
+        (
+            404,
+            error("invalid_request_error", "resource_missing", ""),
+            Box::new(declined(DeclineReason::NotAccepted)),
+        ),
+        (400, error("idempotency_error", "", ""), Box::new(refused)),
+        (403, error("invalid_request_error", "", ""), Box::new(refused)),
         (401, error("invalid_request_error", "", ""), Box::new(refused)),
         (
             200,
@@ -184,11 +195,13 @@ async fn what_stripe_answers_is_a_charge_a_decline_a_refusal_or_not_known() {
 #[tokio::test]
 async fn who_goes_on_with_a_payment_looks_first_whether_it_was_charged() {
     let found = json!({"data": [intent("succeeded")], "has_more": false});
-    let (peer, stripe) = Peer::with([(200, found)]).await;
+    let (peer, stripe) = Peer::with([(200, found), (200, intent("succeeded"))]).await;
     assert_eq!(stripe.charge(&charge(true)).await.unwrap().id, "pi_1");
     let asked = peer.asked();
-    assert!(asked.len() == 1 && asked[0].starts_with("GET /v1/payment_intents/search?query="), "{asked:?}");
+    assert!(asked[0].starts_with("GET /v1/payment_intents/search?query="), "{asked:?}");
     assert!(asked[0].contains(&PAYMENT.to_string()));
+    // What a search finds may be a while old.
+    assert_eq!(asked[1..], ["GET /v1/payment_intents/pi_1?"]);
 
     // It was not, so it is now.
     let (peer, stripe) = Peer::with([(200, json!({"data": []})), (200, intent("succeeded"))]).await;
@@ -204,6 +217,7 @@ async fn where_there_is_no_search_the_list_is_looked_through() {
         (400, error("invalid_request_error", "", "")),
         (200, json!({"data": [other("pi_8"), other("pi_9")], "has_more": true})),
         (200, json!({"data": [intent("succeeded")], "has_more": false})),
+        (200, intent("succeeded")),
     ])
     .await;
     assert_eq!(stripe.charge(&charge(true)).await.unwrap().id, "pi_1");
@@ -216,16 +230,53 @@ async fn where_there_is_no_search_the_list_is_looked_through() {
     assert_eq!(peer.asked().len(), 1);
 }
 
+/// Nothing older than the payment can be its charge.
 #[tokio::test]
-async fn an_intent_that_waits_for_its_customer_is_cancelled() {
-    let (peer, stripe) = Peer::with([(200, intent("requires_action")), (200, intent("canceled"))]).await;
-    let error = stripe.charge(&charge(false)).await.unwrap_err();
-    assert!(matches!(error, ProviderError::Declined(DeclineReason::AuthenticationRequired)), "{error:?}");
-    assert_eq!(peer.asked()[1], "POST /v1/payment_intents/pi_1/cancel");
-    // One that cannot be cancelled may yet be charged.
-    let (_peer, stripe) = Peer::with([(200, intent("requires_action")), (500, json!({}))]).await;
-    let error = stripe.charge(&charge(false)).await.unwrap_err();
-    assert!(matches!(error, ProviderError::Unknown(_)), "{error:?}");
+async fn the_list_is_looked_through_only_as_far_back_as_the_payment() {
+    let old = |id: &str, created: i64| json!({"id": id, "status": "succeeded", "amount": 1, "currency": "eur", "created": created});
+    let (peer, stripe) = Peer::with([
+        (400, error("invalid_request_error", "", "")),
+        (200, json!({"data": [old("pi_8", -300), old("pi_9", -301)], "has_more": true})),
+        (200, intent("succeeded")),
+    ])
+    .await;
+    stripe.charge(&charge(true)).await.unwrap();
+    assert_eq!(peer.asked().last().unwrap(), "POST /v1/payment_intents");
+}
+
+#[tokio::test]
+async fn an_intent_that_could_still_be_charged_is_cancelled_before_it_counts_as_declined() {
+    let mut failed = intent("requires_payment_method");
+    failed["last_payment_error"] = json!({"code": "card_declined", "decline_code": "insufficient_funds"});
+    for (waiting, reason) in [
+        (intent("requires_action"), DeclineReason::AuthenticationRequired),
+        (intent("requires_confirmation"), DeclineReason::AuthenticationRequired),
+        (failed, DeclineReason::InsufficientFunds),
+    ] {
+        let (peer, stripe) = Peer::with([(200, waiting.clone()), (200, intent("canceled"))]).await;
+        let error = stripe.charge(&charge(false)).await.unwrap_err();
+        assert!(matches!(error, ProviderError::Declined(said) if said == reason), "{error:?}");
+        assert_eq!(peer.asked()[1], "POST /v1/payment_intents/pi_1/cancel");
+        // One that cannot be cancelled may have been charged meanwhile.
+        for status in [400, 500] {
+            let refusal = error_of_a_cancellation();
+            let (_peer, stripe) = Peer::with([(200, waiting.clone()), (status, refusal)]).await;
+            let error = stripe.charge(&charge(false)).await.unwrap_err();
+            assert!(matches!(error, ProviderError::Unknown(_)), "{error:?}");
+        }
+    }
+}
+
+fn error_of_a_cancellation() -> Value {
+    error("invalid_request_error", "payment_intent_unexpected_state", "")
+}
+
+#[tokio::test]
+async fn currencies_that_stripe_counts_otherwise_are_not_taken() {
+    let (_peer, stripe) = Peer::with([]).await;
+    for (currency, taken) in [("EUR", true), ("JPY", true), ("ISK", false), ("KWD", false), ("MGA", false)] {
+        assert_eq!(stripe.takes(currency.parse().unwrap()), taken, "{currency}");
+    }
 }
 
 #[tokio::test]
@@ -244,16 +295,28 @@ async fn a_refund_is_one_call_and_who_goes_on_with_it_looks_first() {
         assert_eq!(stripe.refund(&refund(true)).await.ok(), outcome, "{status}");
         assert_eq!(peer.asked(), ["GET /v1/refunds?payment_intent=pi_1&limit=100"]);
     }
-    let (_peer, stripe) =
-        Peer::with([(400, error("invalid_request_error", "charge_already_refunded", ""))]).await;
-    let outcome = stripe.refund(&refund(false)).await.unwrap();
-    assert_eq!(outcome, RefundOutcome::Failed(RefundFailure::Rejected));
+    // What Stripe never does is final, and holds up nothing.
+    for code in ["charge_already_refunded", "charge_disputed"] {
+        let (_peer, stripe) = Peer::with([(400, error("invalid_request_error", code, ""))]).await;
+        let outcome = stripe.refund(&refund(false)).await.unwrap();
+        assert_eq!(outcome, RefundOutcome::Failed(RefundFailure::Rejected));
+    }
+    let first = json!({"id": "re_9", "status": "succeeded", "amount": 1, "currency": "eur"});
+    let (peer, stripe) = Peer::with([
+        (200, json!({"data": [first], "has_more": true})),
+        (200, json!({"data": [refund_object("succeeded")], "has_more": false})),
+    ])
+    .await;
+    stripe.refund(&refund(true)).await.unwrap();
+    assert_eq!(peer.asked()[1], "GET /v1/refunds?payment_intent=pi_1&limit=100&starting_after=re_9");
 }
 
 #[tokio::test]
 async fn a_card_number_is_never_sent_to_stripe() {
     let (peer, stripe) = Peer::with([]).await;
-    for typed in ["4242424242424242", "pm_1/../x", "pm_1?a=b", "pm_%2e", "tok_visa", "pm-1"] {
+    for typed in
+        ["4242424242424242", "pm_4242424242424242", "pm_1/../x", "pm_1?a=b", "pm_%2e", "tok_visa", "pm-1"]
+    {
         let token = typed.to_owned().try_into().unwrap();
         assert_eq!(stripe.method(&token).await.unwrap(), None, "{typed}");
     }
@@ -264,14 +327,17 @@ async fn a_card_number_is_never_sent_to_stripe() {
 async fn a_method_is_what_stripe_says_it_is() {
     let card = json!({"id": "pm_9", "type": "card", "card": {"brand": "visa", "last4": "4242"}});
     let missing = error("invalid_request_error", "resource_missing", "");
-    let (_peer, stripe) = Peer::with([(200, card), (404, missing), (500, json!({}))]).await;
+    let no_card = json!({"id": "pm_8", "type": "sepa_debit"});
+    let (_peer, stripe) = Peer::with([(200, card), (404, missing), (200, no_card), (500, json!({}))]).await;
     let token = "pm_card_visa".to_owned().try_into().unwrap();
     let method = stripe.method(&token).await.unwrap().unwrap();
     assert_eq!(
         (method.token.as_str(), method.brand.as_str(), method.last4.as_str()),
         ("pm_9", "visa", "4242")
     );
-    assert_eq!(stripe.method(&token).await.unwrap(), None);
+    for _missing_and_no_card in 0..2 {
+        assert_eq!(stripe.method(&token).await.unwrap(), None);
+    }
     assert!(matches!(stripe.method(&token).await.unwrap_err(), ProviderError::Unknown(_)));
 }
 

@@ -121,6 +121,32 @@ async fn without_a_body_the_order_of_the_key_is_paid_though_a_newer_one_is_there
     }
 }
 
+/// Also where the payment was another request's, and taken over.
+#[tokio::test]
+async fn without_a_body_the_payment_that_was_taken_over_is_told_under_the_key() {
+    for fault in [Fault::HoldBefore, Fault::HoldAfter] {
+        let app = App::new().await;
+        let visa = TestProvider::card("pm_card_visa").unwrap();
+        app.state.payments.set_default_method(USER, &visa).await.unwrap();
+        let older = app.order().await;
+        app.outlive_leases();
+        let newer = app.order().await;
+        app.die(&newer, "pm_card_visa", fault).await;
+        app.outlive_leases();
+        app.provider.next(Fault::HoldBefore);
+        tokio::select! {
+            answer = pay_without_body(&app) => panic!("the fault did not strike: {answer:?}"),
+            () = app.provider.struck.notified() => {}
+        }
+        app.outlive_leases();
+        run(&app.state).await.unwrap();
+        let receipt = pay_without_body(&app).await.expect(StatusCode::CREATED);
+        assert_eq!(receipt.json["order_id"], json!(newer.id), "{fault:?}");
+        assert_eq!(app.read(&older).await, older);
+        assert_eq!(app.charges().await, [newer.total.amount]);
+    }
+}
+
 #[tokio::test]
 async fn what_somebody_else_finished_is_told_again_under_the_key() {
     for card in ["pm_card_visa", "pm_card_declined"] {

@@ -295,6 +295,45 @@ async fn a_refund_is_finished_by_the_webhook_too() {
 }
 
 #[tokio::test]
+async fn a_refund_that_a_bank_gives_back_days_later_sets_off_the_alarm() {
+    let app = app().await;
+    let (order, payment_id) = app.paid("pm_card_visa").await;
+    let body = json!({"reason": "broken"});
+    let refund = app.refund(payment_id, None, &body).await.expect(StatusCode::CREATED).json;
+    let event = json!({"id": "evt_1", "type": "refund.failed", "data": {"object": {
+        "id": "re_1", "status": "failed", "amount": 5097, "currency": "eur",
+        "metadata": {"refund_id": refund["refund_id"], "payment_id": payment_id},
+    }}});
+    for _ in 0..2 {
+        let _refused = tell(&app, &event).await.expect(StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    assert_eq!(app.read(&order).await.refunded, 5097);
+}
+
+/// What Stripe cannot do is refused before anything is begun.
+#[tokio::test]
+async fn with_stripe_no_method_is_kept_and_no_currency_is_taken_that_it_counts_otherwise() {
+    let mut app = app().await;
+    app.state.provider = std::sync::Arc::new(app.state.stripe.clone().unwrap());
+    let stripe = app.state.stripe.clone().unwrap();
+    app.hear(stripe);
+    let order = app.order().await;
+    let body = json!({"order_id": order.id, "payment_method": "pm_1", "save_payment_method": true});
+    let kept = app.pay(&body).await.expect(StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(kept.json["field"], "save_payment_method");
+    let none = app.pay(&json!({"order_id": order.id})).await.expect(StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(none.json["type"], "urn:problem-type:no-payment-method");
+    let mut crowns = order.clone();
+    crowns.id = app.state.ids.uuid(app.now());
+    crowns.total.currency = "ISK".parse().unwrap();
+    app.place(&crowns).await;
+    let body = json!({"order_id": crowns.id, "payment_method": "pm_1"});
+    let refused = app.pay(&body).await.expect(StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(refused.json["type"], "urn:problem-type:currency-not-accepted");
+    assert!(app.payments().await.is_empty());
+}
+
+#[tokio::test]
 async fn without_stripe_there_is_no_such_path() {
     let app = App::new().await;
     let _nothing = send(&app, "t=1,v1=00", "{}").await.expect(StatusCode::NOT_FOUND);
