@@ -11,7 +11,7 @@ pub mod webhook;
 
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use shared::aws::Aws;
 use shared::clock::Clock;
@@ -246,7 +246,7 @@ async fn find_intent(api: &Api, request: &ChargeRequest) -> Result<Option<Paymen
         Err(ApiError::Refused(_, failure)) => tracing::info!(%failure, "no search for payment intents"),
         Err(error) => return Err(error.into()),
     }
-    let begun = request.created_at.saturating_sub(SKEW).map_or(i64::MIN, |at| at.as_second());
+    let begun = request.created_at.saturating_sub(SKEW).map_or(i64::MIN, Timestamp::as_second);
     let mut query = vec![("limit", "100".to_owned())];
     for _ in 0..PAGES {
         let page: List<PaymentIntent> = api.get("/v1/payment_intents", &query).await?;

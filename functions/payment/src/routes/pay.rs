@@ -127,9 +127,10 @@ async fn find_method(
     token: Option<MethodToken>,
 ) -> Result<PaymentMethod, Problem> {
     let Some(token) = token else {
-        let default = match app.provider.keeps_methods() {
-            true => app.payments.default_method(caller.user_id).await?,
-            false => None,
+        let default = if app.provider.keeps_methods() {
+            app.payments.default_method(caller.user_id).await?
+        } else {
+            None
         };
         return default.ok_or_else(|| {
             let detail = "Send payment_method: the caller has no default payment method";
