@@ -37,6 +37,8 @@ async fn bill(shop: &Shop) -> Bill {
     carts(shop, &mut bill).await;
     orders(shop, &mut bill).await;
     payments(shop, &mut bill).await;
+    profiles(shop, &mut bill).await;
+    news(shop, &mut bill).await;
     bill
 }
 
@@ -130,6 +132,33 @@ async fn payments(shop: &Shop, bill: &mut Bill) {
     measure_as(" sent again", shop, bill, webhook()).await;
 }
 
+async fn profiles(shop: &Shop, bill: &mut Bill) {
+    shop.register(0).await;
+    let label = || json!({"name": "M", "line1": "Main St 1", "city": "Berlin", "postal_code": "10115", "country": "DE"});
+    let add = || Request::post(REGULAR, "/profile/addresses").json(label());
+    measure(shop, bill, get("/profile")).await;
+    let name = json!({"name": "Mahindra"});
+    measure(shop, bill, Request::new(REGULAR, Method::PATCH, "/profile").json(name)).await;
+    let email = json!({"email": "m@example.com"});
+    measure_as(" with email", shop, bill, Request::new(REGULAR, Method::PATCH, "/profile").json(email)).await;
+    let added = measure(shop, bill, add()).await;
+    measure_as(" with Idempotency-Key", shop, bill, add().key(Some("address".to_owned()))).await;
+    measure(shop, bill, get("/profile/addresses")).await;
+    let address = format!("/profile/addresses/{}", added["id"].as_str().unwrap());
+    measure(shop, bill, get(&address)).await;
+    measure(shop, bill, Request::new(REGULAR, Method::PUT, &address).json(label())).await;
+    measure(shop, bill, Request::new(REGULAR, Method::DELETE, &address)).await;
+}
+
+async fn news(shop: &Shop, bill: &mut Bill) {
+    measure(shop, bill, get("/notifications")).await;
+    let preferences = measure(shop, bill, get("/notifications/preferences")).await;
+    let put = Request::new(REGULAR, Method::PUT, "/notifications/preferences").json(preferences);
+    measure(shop, bill, put).await;
+    measure(shop, bill, Request::post(REGULAR, "/events").json(json!({"name": "search"}))).await;
+    measure(shop, bill, by_admin(Method::GET, "/analytics/summary")).await;
+}
+
 /// The rows under `| endpoint | round trips | read units | write units |` of the service's README. A cell begins with the
 /// number; what follows it explains.
 fn documented(service: &str) -> Bill {
@@ -169,7 +198,10 @@ async fn endpoints_cost_what_the_readmes_say() {
         return; // DynamoDB Local counts the indexes of transactions otherwise than DynamoDB.
     }
     let measured = bill(&shop).await;
-    let documented: Bill = ["cart", "order", "payment"].into_iter().flat_map(documented).collect();
+    let documented: Bill = ["cart", "order", "payment", "user", "notification", "analytics"]
+        .into_iter()
+        .flat_map(documented)
+        .collect();
     for (name, cost) in &measured {
         let row = documented.iter().find(|(row, _)| row == name);
         let (_, said) = row.unwrap_or_else(|| panic!("no README says what {name} costs: {cost:?}"));

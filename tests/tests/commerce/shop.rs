@@ -1,12 +1,14 @@
-//! Cart, order and payment over one database, with the jobs that a schedule starts.
+//! All services but Auth over one database, with the jobs that a schedule starts.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use analytics::store::AnalyticsStore;
 use axum::Router;
 use cart::store::CartStore;
 use http::{Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
+use notification::store::NotificationStore;
 use order::expiry::Expiry;
 use order::store::OrderStore;
 use payment::provider::stripe::StripeSecret;
@@ -27,7 +29,8 @@ use crate::provider::{self, Provider};
 use crate::request::{Request, Who, customer};
 
 /// The tables of the shop.
-pub(crate) const TABLES: [&str; 4] = ["CartTable", "OrderTable", "PaymentTable", "UserTable"];
+pub(crate) const TABLES: [&str; 6] =
+    ["CartTable", "OrderTable", "PaymentTable", "UserTable", "NotificationTable", "AnalyticsTable"];
 
 /// How long a customer may take to pay.
 pub(crate) const PAYMENT_WINDOW: SignedDuration = SignedDuration::from_mins(30);
@@ -39,6 +42,9 @@ pub(crate) struct Shop {
     cart: Router,
     order: Router,
     payment: Router,
+    user: Router,
+    notification: Router,
+    analytics: Router,
     expiry: Expiry,
     payments: payment::State,
     users: UserStore,
@@ -85,6 +91,25 @@ impl Shop {
             cart: cart::router(cart, service("CartTable")),
             order: order::router(order, service("OrderTable")),
             payment: payment::router(payment.clone(), service("PaymentTable")),
+            user: user::router(
+                user::State::over(users.clone(), clock.clone(), ids.clone()),
+                service("UserTable"),
+            ),
+            notification: notification::router(
+                notification::State {
+                    notifications: NotificationStore::new(table("NotificationTable")),
+                    clock: clock.clone(),
+                },
+                service("NotificationTable"),
+            ),
+            analytics: analytics::router(
+                analytics::State {
+                    analytics: AnalyticsStore::new(table("AnalyticsTable")),
+                    clock: clock.clone(),
+                    ids,
+                },
+                service("AnalyticsTable"),
+            ),
             expiry: Expiry { orders, carts, clock: clock.clone() },
             payments: payment,
             users,
@@ -101,6 +126,9 @@ impl Shop {
             Some("cart" | "products") => &self.cart,
             Some("orders") => &self.order,
             Some("pay" | "payments" | "webhooks") => &self.payment,
+            Some("profile") => &self.user,
+            Some("notifications") => &self.notification,
+            Some("events" | "analytics") => &self.analytics,
             _ => panic!("{path} is not of this shop"),
         }
     }
@@ -126,6 +154,16 @@ impl Shop {
         transaction.add(self.users.add_address_write(customer(number), &address).unwrap());
         transaction.run().await.unwrap();
         id
+    }
+
+    /// Has the customer registered.
+    pub(crate) async fn register(&self, number: u8) {
+        let now = self.clock.now();
+        let profile = json!({
+            "user_id": customer(number), "username": format!("customer-{number}"), "email": format!("c{number}@example.com"),
+            "email_verified": false, "created_at": now, "updated_at": now,
+        });
+        self.users.put_profile(&serde_json::from_value(profile).unwrap()).await.unwrap();
     }
 
     /// One run of the scheduled expiry. Where the database fails it, the next run goes on.
