@@ -2,11 +2,9 @@
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::LOCATION;
+use http::header::{CONTENT_TYPE, LOCATION};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::http::Json;
 use crate::problem::Problem;
 
 /// A final answer.
@@ -26,7 +24,8 @@ pub struct Success {
     status: StatusCode,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     location: Option<String>,
-    body: Value,
+    /// JSON, as it was sent: a value would lose the order of its members.
+    body: String,
 }
 
 impl Reply {
@@ -51,7 +50,7 @@ impl Reply {
     }
 
     fn success(status: StatusCode, location: Option<String>, body: &impl Serialize) -> Result<Self, Problem> {
-        let body = serde_json::to_value(body).map_err(|error| Problem::internal(&error))?;
+        let body = serde_json::to_string(body).map_err(|error| Problem::internal(&error))?;
         Ok(Self::Success(Success { status, location, body }))
     }
 
@@ -71,10 +70,11 @@ impl IntoResponse for Reply {
 
 impl IntoResponse for Success {
     fn into_response(self) -> Response {
+        let content_type = [(CONTENT_TYPE, "application/json")];
         let location = self.location.map(|location| [(LOCATION, location)]);
         match location {
-            Some(location) => (self.status, location, Json(self.body)).into_response(),
-            None => (self.status, Json(self.body)).into_response(),
+            Some(location) => (self.status, content_type, location, self.body).into_response(),
+            None => (self.status, content_type, self.body).into_response(),
         }
     }
 }

@@ -144,6 +144,7 @@ async fn the_first_answer_is_given_again_and_the_work_done_once() {
     for _ in 0..2 {
         let again = app.post(&router, "k", "tea").await.expect(StatusCode::CREATED);
         assert!(is_replay(&again));
+        assert_eq!(again.headers["content-type"], "application/json");
         assert_eq!((&again.json, &again.headers["location"]), (&first.json, &first.headers["location"]));
     }
     assert_eq!(app.things().await, 1);
