@@ -1,7 +1,10 @@
 //! Analytics: what users and orders do. Owns the raw events, which expire, and the counters made of them, which stay.
 
+pub mod bucket;
+pub mod figures;
 pub mod model;
 mod routes;
+pub mod sketch;
 pub mod store;
 pub mod worker;
 
