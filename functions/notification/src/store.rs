@@ -3,13 +3,14 @@
 //! | item | pk | sk | index |
 //! |---|---|---|---|
 //! | notification | `USER#<user id>` | `NOTIFICATION#<notification id>` | `due`: `due_pk` = `DEFERRED`, `due_at`, while a message waits for the end of quiet hours |
+//! | pointer to an unread one | `USER#<user id>` | `UNREAD#<notification id>` | |
 //! | how many are unread | `USER#<user id>` | `UNREAD` | |
 //! | preferences | `USER#<user id>` | `PREFERENCES` | |
 //! | suppressed address | `ADDRESS#<SHA-256 of the address in lower case>` | `SUPPRESSED` | |
 //!
 //! A notification's id is made of the event alone: there is one item for each, written before anything is sent, and in it one
-//! delivery per channel. A delivery is claimed before it is sent; see [`worker`](crate::worker). The number of unread ones
-//! changes in the transactions that write or mark them.
+//! delivery per channel. A delivery is claimed before it is sent; see [`worker`](crate::worker). The pointers and
+//! the number of unread ones change in the transactions that write or mark them.
 
 mod deliveries;
 mod due;

@@ -34,8 +34,8 @@ impl NotificationStore {
     /// Writes a notification that is not there yet, and counts it as unread; whether it was not.
     pub async fn create(&self, stored: &Stored) -> Result<bool, DbError> {
         let put = self.table.put_write(&stored.key(), stored, "attribute_not_exists(pk)")?;
-        let count = self.count_write(stored.user_id, 1)?;
-        self.write_all([put, count]).await
+        let [pointer, count] = self.unread_writes(stored.user_id, stored.notification.id)?;
+        self.write_all([put, pointer, count]).await
     }
 
     /// A notification with its deliveries.

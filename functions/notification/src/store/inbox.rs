@@ -3,14 +3,14 @@
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use shared::db::{DbError, Item, Key, from_item};
+use shared::db::{DbError, Key, from_item};
 use shared::page::{Page, PageQuery};
 use uuid::Uuid;
 
 use super::{NOTIFICATION, NotificationStore, Stored, key, partition, text};
 
-/// How many notifications one transaction marks.
-const BATCH: i32 = 50;
+/// How many notifications one transaction marks: two writes each.
+const BATCH: i32 = 40;
 
 /// A page of the list.
 #[derive(Debug)]
@@ -26,8 +26,9 @@ struct UnreadItem {
     unread: i64,
 }
 
-#[derive(Deserialize)]
-struct Id {
+/// Of an unread notification.
+#[derive(Serialize, Deserialize)]
+struct Pointer {
     id: Uuid,
 }
 
@@ -54,75 +55,74 @@ impl NotificationStore {
         Ok(self.notification(user_id, id).await?.is_some())
     }
 
-    /// Marks all of the user's notifications up to this one as read, or all that there are.
+    /// Marks all of the user's notifications up to this one as read, or all that there are. Costs by how many are unread, and
+    /// not by how many there are.
     pub async fn mark_all_read(
         &self,
         user_id: Uuid,
         until: Option<Uuid>,
         now: Timestamp,
     ) -> Result<(), DbError> {
-        let last = until.map_or_else(|| format!("{NOTIFICATION}~"), |id| key(user_id, id).sk);
-        let mut start = None;
+        let last = until.unwrap_or(Uuid::max());
         loop {
-            let (ids, next) = self.unread_ids(user_id, &last, start.clone()).await?;
-            if !ids.is_empty() && !self.mark(user_id, &ids, now).await? {
-                // Somebody else marked one of them meanwhile: the others are still to be marked.
-                continue;
+            let ids = self.unread_ids(user_id, last).await?;
+            if ids.is_empty() {
+                return Ok(());
             }
-            match next {
-                Some(next) => start = Some(next),
-                None => return Ok(()),
-            }
+            // Where somebody else marks one of them meanwhile, nothing is marked: look again.
+            self.mark(user_id, &ids, now).await?;
         }
     }
 
-    async fn unread_ids(
-        &self,
-        user_id: Uuid,
-        last: &str,
-        start: Option<Item>,
-    ) -> Result<(Vec<Uuid>, Option<Item>), DbError> {
+    async fn unread_ids(&self, user_id: Uuid, last: Uuid) -> Result<Vec<Uuid>, DbError> {
         let query = self
             .table
             .client()
             .query()
             .table_name(self.table.name())
             .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
-            .filter_expression("attribute_not_exists(read_at)")
-            .projection_expression("id")
             .expression_attribute_values(":pk", text(partition(user_id)))
-            .expression_attribute_values(":first", text(NOTIFICATION))
-            .expression_attribute_values(":last", text(last))
+            .expression_attribute_values(":first", text(pointer_key(user_id, Uuid::nil()).sk))
+            .expression_attribute_values(":last", text(pointer_key(user_id, last).sk))
             .consistent_read(true)
-            .limit(BATCH)
-            .set_exclusive_start_key(start);
-        let output = query.send().await?;
-        let ids = output.items.unwrap_or_default().into_iter();
-        let ids = ids.map(|item| from_item::<Id>(item).map(|item| item.id)).collect::<Result<_, _>>()?;
-        Ok((ids, output.last_evaluated_key))
+            .limit(BATCH);
+        let pointers = query.send().await?.items.unwrap_or_default().into_iter();
+        pointers.map(|item| from_item::<Pointer>(item).map(|pointer| pointer.id)).collect()
     }
 
     /// Marks these, and counts them off; false, and nothing is changed, where one is not there, or read already.
     async fn mark(&self, user_id: Uuid, ids: &[Uuid], now: Timestamp) -> Result<bool, DbError> {
         let mut writes = vec![self.count_write(user_id, -i64::try_from(ids.len()).unwrap_or_default())?];
         for id in ids {
+            writes.push(self.table.delete_write(&pointer_key(user_id, *id), |delete| {
+                delete.condition_expression("attribute_exists(pk)")
+            })?);
             writes.push(self.table.update_write(&key(user_id, *id), |update| {
                 update
                     .update_expression("SET read_at = :now")
-                    .condition_expression("attribute_exists(pk) AND attribute_not_exists(read_at)")
                     .expression_attribute_values(":now", text(now.to_string()))
             })?);
         }
         self.write_all(writes).await
     }
 
-    pub(super) fn count_write(&self, user_id: Uuid, by: i64) -> Result<TransactWriteItem, DbError> {
+    /// What is written beside a new notification.
+    pub(super) fn unread_writes(&self, user_id: Uuid, id: Uuid) -> Result<[TransactWriteItem; 2], DbError> {
+        let pointer = self.table.put_write(&pointer_key(user_id, id), &Pointer { id }, "")?;
+        Ok([pointer, self.count_write(user_id, 1)?])
+    }
+
+    fn count_write(&self, user_id: Uuid, by: i64) -> Result<TransactWriteItem, DbError> {
         self.table.update_write(&unread_key(user_id), |update| {
             update
                 .update_expression("ADD unread :by")
                 .expression_attribute_values(":by", AttributeValue::N(by.to_string()))
         })
     }
+}
+
+fn pointer_key(user_id: Uuid, id: Uuid) -> Key {
+    Key::new(partition(user_id), format!("UNREAD#{id}"))
 }
 
 fn unread_key(user_id: Uuid) -> Key {
