@@ -26,7 +26,7 @@ pub async fn provision(
     let aws = Wire::new(endpoint)?;
     for table in template.tables() {
         if !aws.create("dynamodb", "DynamoDB_20120810.CreateTable", &table.create_table).await? {
-            aws.check_indexes(table).await?;
+            aws.check_form(table).await?;
         } else if let Some(attribute) = &table.ttl_attribute {
             let ttl = json!({
                 "TableName": table.logical_id,
@@ -122,14 +122,15 @@ impl Wire {
         }
     }
 
-    /// A table that was made when the template declared other indexes would fail at the first query, and say little.
-    async fn check_indexes(&self, table: &Table) -> Result<()> {
+    /// A table that was made when the template declared other indexes, or no stream, would fail later, and say little.
+    async fn check_form(&self, table: &Table) -> Result<()> {
         let name = &table.logical_id;
         let body = json!({ "TableName": name });
         let found = self.call("dynamodb", "DynamoDB_20120810.DescribeTable", &body).await?;
-        if indexes(&found["Table"]) != indexes(&table.create_table) {
+        let has_stream = found["Table"]["StreamSpecification"]["StreamEnabled"] == true;
+        if indexes(&found["Table"]) != indexes(&table.create_table) || has_stream != table.has_stream() {
             bail!(
-                "{name} was made by an earlier version of template.yaml, with other indexes: \
+                "{name} was made by an earlier version of template.yaml, with other indexes or no stream: \
                  `cargo local --reset` makes it anew, and deletes the local data"
             );
         }
