@@ -11,6 +11,7 @@ mod checkpoint;
 mod dead_letter;
 mod feed;
 mod filter;
+mod redrive;
 mod schedule;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 use template::{StartingPosition, StreamMapping, Template};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -26,6 +28,7 @@ use crate::invoke::Functions;
 use aws::Aws;
 use feed::Feed;
 pub use filter::Filter;
+pub use redrive::{Outcome, Redrive, Redriven};
 pub use schedule::Timer;
 
 /// What is delivered, from where and to where.
@@ -60,6 +63,16 @@ impl Mapping {
     /// What to call it in logs and file names.
     pub fn name(&self) -> String {
         format!("{}.{}", self.function, self.settings.id)
+    }
+
+    /// Whether a record passes the filters.
+    fn wants(&self, record: &Value) -> bool {
+        self.filters.is_empty() || self.filters.iter().any(|filter| filter.matches(record))
+    }
+
+    /// Where to remember what was delivered.
+    fn checkpoint(&self, state_dir: &Path) -> PathBuf {
+        state_dir.join(format!("{}.json", self.name()))
     }
 }
 
@@ -108,7 +121,7 @@ pub async fn run(delivery: Delivery, shutdown: impl Future<Output = ()> + Send) 
     let (stop, stopped) = watch::channel(false);
     let mut feeds = JoinSet::new();
     for mapping in delivery.mappings {
-        let file = delivery.state_dir.join(format!("{}.json", mapping.name()));
+        let file = mapping.checkpoint(&delivery.state_dir);
         let feed = Feed::new(aws.clone(), mapping, file)?;
         feeds.spawn(feed.run(stopped.clone()));
     }
@@ -129,7 +142,7 @@ pub async fn run(delivery: Delivery, shutdown: impl Future<Output = ()> + Send) 
 mod tests {
     use std::collections::BTreeMap;
 
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

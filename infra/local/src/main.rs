@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
+use local::delivery::Redrive;
 use local::system::{self, Options, Scope, System};
 use local::workspace::Workspace;
 use local::{guard, operator, rotate};
@@ -51,6 +52,11 @@ enum Subcommands {
     Operator {
         /// Such as `{"command":"list_clients"}`, in single quotes; functions/auth/README.md lists them.
         command: String,
+    },
+    /// Brings the records of the running system's dead letters to their functions once more.
+    Redrive {
+        /// The queue, such as `NotificationDeadLetters`; all of them when none is given.
+        queue: Option<String>,
     },
     /// Stands between this program and one that it starts; see guard.rs.
     #[command(name = guard::SUBCOMMAND, hide = true)]
@@ -99,6 +105,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             println!("{:#}", operator::operate(&environment, command).await?);
             Ok(ExitCode::SUCCESS)
         }
+        Some(Subcommands::Redrive { queue }) => redrive(queue).await,
         command => {
             let mut options = Options::documented(Workspace::find()?)?;
             options.reset = arguments.reset;
@@ -115,6 +122,25 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             until_stopped(options).await
         }
     }
+}
+
+/// Fails when a letter remains, as a script would want to know.
+#[expect(clippy::print_stdout, reason = "the answer of a command that ends at once")]
+async fn redrive(queue: Option<String>) -> Result<ExitCode> {
+    let redrive = Redrive::documented(&Workspace::find()?)?;
+    let queues = queue.map_or_else(|| redrive.queues(), |queue| vec![queue]);
+    let mut remaining = false;
+    for queue in queues {
+        let redriven = redrive.queue(&queue).await?;
+        if redriven.is_empty() {
+            println!("{queue}: no dead letters");
+        }
+        for letter in redriven {
+            remaining |= !letter.is_delivered();
+            println!("{letter}");
+        }
+    }
+    Ok(if remaining { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Starts the system and keeps it until a signal comes or a part of it ends.
