@@ -9,9 +9,11 @@ mod aws;
 mod batch;
 mod checkpoint;
 mod dead_letter;
+mod drain;
 mod feed;
 mod filter;
 mod redrive;
+mod rewind;
 mod schedule;
 
 use std::path::{Path, PathBuf};
@@ -26,9 +28,11 @@ use tokio::task::JoinSet;
 
 use crate::invoke::Functions;
 use aws::Aws;
+pub use drain::drain;
 use feed::Feed;
 pub use filter::Filter;
 pub use redrive::{Outcome, Redrive, Redriven};
+pub use rewind::rewind;
 pub use schedule::Timer;
 
 /// What is delivered, from where and to where.
@@ -114,7 +118,11 @@ impl Delivery {
 
 /// Delivers until `shutdown`; then writes down what is not delivered yet, so that the next run delivers it.
 ///
-/// The emulator forgets its stream records when it ends: stop the functions first, then this, and the emulator last.
+/// The emulator forgets its stream records when it ends: stop the functions first, then this, and the emulator last. Whatever
+/// is killed instead, no record is lost that a table still has: the emulator's guard reads the streams to their end before
+/// it stops the emulator ([`drain`]), and an emulator that was killed itself has its tables, the workers' included, and the
+/// checkpoints as they were when it started ([`rewind`]). Only who kills the guard too, and leaves the emulator time to save
+/// its tables, loses what was written to them in the last fifth of a second or while a batch was on its way.
 pub async fn run(delivery: Delivery, shutdown: impl Future<Output = ()> + Send) -> Result<()> {
     let functions = Functions::new(&delivery.watch_url, Arc::default())?;
     let aws = Arc::new(Aws::new(&delivery.emulator_url, functions.clone())?);

@@ -1,11 +1,13 @@
 //! The command line of `cargo local`.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
 use local::delivery::Redrive;
+use local::guard::Drain;
 use local::system::{self, Options, Scope, System};
 use local::workspace::Workspace;
 use local::{guard, operator, rotate};
@@ -61,6 +63,10 @@ enum Subcommands {
     /// Stands between this program and one that it starts; see guard.rs.
     #[command(name = guard::SUBCOMMAND, hide = true)]
     Guard {
+        #[arg(long, requires = "checkpoints")]
+        emulator: Option<String>,
+        #[arg(long, requires = "emulator")]
+        checkpoints: Option<PathBuf>,
         program: OsString,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
@@ -83,8 +89,10 @@ fn main() -> ExitCode {
 #[expect(clippy::print_stdout, reason = "the answer of a command that ends at once")]
 async fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.command {
-        Some(Subcommands::Guard { program, arguments }) => {
-            guard::run(&program, &arguments).await.map(ExitCode::from)
+        Some(Subcommands::Guard { emulator, checkpoints, program, arguments }) => {
+            let drain =
+                emulator.zip(checkpoints).map(|(emulator, checkpoints)| Drain { emulator, checkpoints });
+            guard::run(&program, &arguments, drain).await.map(ExitCode::from)
         }
         Some(Subcommands::Admin { username }) => {
             let environment = system::documented_environment(&Workspace::find()?)?;

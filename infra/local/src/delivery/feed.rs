@@ -54,11 +54,10 @@ impl<W: World> Feed<W> {
     pub(super) fn new(world: W, mapping: Mapping, file: PathBuf) -> Result<Self> {
         let Checkpoint { stream: arn, shards } = Checkpoint::load(&file)?.unwrap_or_default();
         let size = mapping.settings.batch_size;
-        let shards = shards.into_iter().map(|(id, Position { sequence, pending })| Shard {
-            id,
-            sequence,
-            queue: batches(&pending, size),
-            ..Shard::default()
+        let shards = shards.into_iter().map(|(id, Position { sequence, mut pending })| {
+            // What `drain` added passed no filter yet.
+            pending.retain(|record| mapping.wants(record));
+            Shard { id, sequence, queue: batches(&pending, size), ..Shard::default() }
         });
         Ok(Self { shards: shards.collect(), world, mapping, file, arn, unlisted: true })
     }
@@ -137,6 +136,8 @@ impl<W: World> Feed<W> {
         }
         self.shards = old.into_iter().chain(listed).collect();
         self.unlisted = false;
+        // From here on `drain` knows the stream, whatever happens to this process.
+        self.save()?;
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! Dead letters in the real emulator: made by the delivery, replayed by hand, over restarts.
+//! Streams in the real emulator: delivered over any end of either, and dead letters replayed by hand.
 
 #![expect(clippy::unwrap_used, reason = "a test panics")]
 
@@ -20,6 +20,8 @@ use local::process::Guard;
 use local::provision::provision;
 use local::tools::Tools;
 use local::workspace::Workspace;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use template::Template;
 use tokio::net::TcpListener;
@@ -164,6 +166,23 @@ impl Setup {
         answer.json().await.unwrap_or_default()
     }
 
+    /// Kills the emulator and gives it no time.
+    fn kill_emulator(&self) {
+        let mine = format!("STATE_DIR={}", self.state().join("emulator").display());
+        for process in fs::read_dir("/proc").unwrap() {
+            let process = process.unwrap();
+            let environment = fs::read(process.path().join("environ")).unwrap_or_default();
+            if environment.split(|byte| *byte == 0).any(|variable| variable == mine.as_bytes()) {
+                let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+                let pid: i32 = process.file_name().to_str().unwrap().parse().unwrap();
+                // The guard has the same environment, and ends by itself.
+                if !name.starts_with("local") && !name.starts_with("exe") {
+                    kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+                }
+            }
+        }
+    }
+
     /// How many messages are in the queue for whoever receives next.
     async fn letters(&self) -> u32 {
         let queue = self.call("sqs", "AmazonSQS.GetQueueUrl", json!({ "QueueName": "DeadLetters" })).await;
@@ -179,6 +198,14 @@ impl Setup {
             self.worker.called.notified().await;
         }
         self.worker.handled.lock().unwrap().clone()
+    }
+
+    /// What the worker handles until it has handled this one; the next call begins after it.
+    async fn until(&self, order: &str) -> Vec<String> {
+        while !self.worker.handled.lock().unwrap().iter().any(|handled| handled == order) {
+            self.worker.called.notified().await;
+        }
+        std::mem::take(&mut *self.worker.handled.lock().unwrap())
     }
 
     fn poison(&self, orders: &[&str]) {
@@ -274,4 +301,67 @@ async fn a_letter_that_cannot_be_replayed_says_why_and_stays() {
     assert_eq!(setup.letters().await, 2, "both stay");
     let error = Redrive::new(setup.delivery()).unwrap().queue("Letters").await.unwrap_err().to_string();
     assert!(error.contains("DeadLetters"), "names the queues that there are: {error}");
+}
+
+#[tokio::test]
+async fn what_a_killed_run_had_not_read_is_delivered_by_the_next() {
+    let setup = Setup::new("delivery-killed").await;
+    let emulator = setup.emulator().await;
+    setup.put("ORDER#1").await;
+    let (_stop, delivery) = setup.deliver();
+    setup.until("ORDER#1").await;
+    // No time to write anything down, as with kill -9; the table has the rest.
+    delivery.abort();
+    assert!(delivery.await.unwrap_err().is_cancelled());
+    for item in ["ORDER#2", "OPEN#2", "ORDER#3"] {
+        setup.put(item).await;
+    }
+    drop(emulator);
+
+    let _emulator = setup.emulator().await;
+    setup.put("ORDER#4").await;
+    let (stop, delivery) = setup.deliver();
+    let mut handled = setup.until("ORDER#4").await;
+    stop.send(()).unwrap();
+    delivery.await.unwrap().unwrap();
+    // Nobody wrote down that the first was handled.
+    handled.retain(|order| order != "ORDER#1");
+    assert_eq!(handled, ["ORDER#2", "ORDER#3", "ORDER#4"]);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_killed_emulator_takes_what_was_delivered_back_with_its_tables() {
+    let setup = Setup::new("delivery-rewound").await;
+    let emulator = setup.emulator().await;
+    let (stop, delivery) = setup.deliver();
+    setup.put("ORDER#1").await;
+    setup.until("ORDER#1").await;
+    stop.send(()).unwrap();
+    delivery.await.unwrap().unwrap();
+    setup.put("ORDER#2").await;
+    drop(emulator);
+
+    // Its tables have the second order. What is written to them from now on is lost.
+    let emulator = setup.emulator().await;
+    let (stop, delivery) = setup.deliver();
+    setup.until("ORDER#2").await;
+    setup.put("ORDER#3").await;
+    setup.until("ORDER#3").await;
+    setup.kill_emulator();
+    stop.send(()).unwrap();
+    delivery.await.unwrap().unwrap();
+    drop(emulator);
+
+    let _emulator = setup.emulator().await;
+    let (stop, delivery) = setup.deliver();
+    setup.put("ORDER#4").await;
+    let handled = setup.until("ORDER#4").await;
+    stop.send(()).unwrap();
+    delivery.await.unwrap().unwrap();
+    assert!(
+        handled.contains(&"ORDER#2".to_owned()),
+        "what the worker wrote is gone, so once more: {handled:?}"
+    );
+    assert!(!handled.contains(&"ORDER#3".to_owned()), "the table does not have it: {handled:?}");
 }
