@@ -167,6 +167,20 @@ mod tests {
     }
 
     #[test]
+    fn more_subscribers_change_nothing_here() {
+        let load = |values: &[(&str, &str)]| {
+            let values = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            Template::load(&template::workspace_root(), &values.collect())
+        };
+        let template = load(&[("EventBus", "enabled"), ("EventArchive", "enabled")]).unwrap();
+        let subscribed = Delivery::new(&template, "", "", Path::new("")).unwrap();
+        let alone = Delivery::new(&load(&[]).unwrap(), "", "", Path::new("")).unwrap();
+        assert_eq!(subscribed.mappings.len(), alone.mappings.len());
+        let error = format!("{:#}", load(&[("EventArchive", "enabled")]).unwrap_err());
+        assert!(error.contains("EventBus"), "the archive is filled from the bus: {error}");
+    }
+
+    #[test]
     fn the_mailer_gets_new_events_and_whatever_cannot_be_read() {
         let template = Template::load(&template::workspace_root(), &BTreeMap::new()).unwrap();
         let delivery = Delivery::new(&template, "", "", Path::new("")).unwrap();
