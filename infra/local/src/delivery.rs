@@ -9,9 +9,12 @@ mod aws;
 mod batch;
 mod checkpoint;
 mod dead_letter;
+mod drain;
 mod feed;
 mod feedback;
 mod filter;
+mod redrive;
+mod rewind;
 mod schedule;
 
 use std::path::{Path, PathBuf};
@@ -19,15 +22,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 use template::{StartingPosition, StreamMapping, Template};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::invoke::Functions;
 use aws::Aws;
+pub use drain::drain;
 use feed::Feed;
 use feedback::Feedback;
 pub use filter::Filter;
+pub use redrive::{Outcome, Redrive, Redriven};
+pub use rewind::rewind;
 pub use schedule::Timer;
 
 /// What is delivered, from where and to where.
@@ -64,6 +71,16 @@ impl Mapping {
     /// What to call it in logs and file names.
     pub fn name(&self) -> String {
         format!("{}.{}", self.function, self.settings.id)
+    }
+
+    /// Whether a record passes the filters.
+    fn wants(&self, record: &Value) -> bool {
+        self.filters.is_empty() || self.filters.iter().any(|filter| filter.matches(record))
+    }
+
+    /// Where to remember what was delivered.
+    fn checkpoint(&self, state_dir: &Path) -> PathBuf {
+        state_dir.join(format!("{}.json", self.name()))
     }
 }
 
@@ -109,14 +126,18 @@ impl Delivery {
 
 /// Delivers until `shutdown`; then writes down what is not delivered yet, so that the next run delivers it.
 ///
-/// The emulator forgets its stream records when it ends: stop the functions first, then this, and the emulator last.
+/// The emulator forgets its stream records when it ends: stop the functions first, then this, and the emulator last. Whatever
+/// is killed instead, no record is lost that a table still has: the emulator's guard reads the streams to their end before
+/// it stops the emulator ([`drain`]), and an emulator that was killed itself has its tables, the workers' included, and the
+/// checkpoints as they were when it started ([`rewind`]). Only who kills the guard too, and leaves the emulator time to save
+/// its tables, loses what was written to them in the last fifth of a second or while a batch was on its way.
 pub async fn run(delivery: Delivery, shutdown: impl Future<Output = ()> + Send) -> Result<()> {
     let functions = Functions::new(&delivery.watch_url, Arc::default())?;
     let aws = Arc::new(Aws::new(&delivery.emulator_url, functions.clone())?);
     let (stop, stopped) = watch::channel(false);
     let mut feeds = JoinSet::new();
     for mapping in delivery.mappings {
-        let file = delivery.state_dir.join(format!("{}.json", mapping.name()));
+        let file = mapping.checkpoint(&delivery.state_dir);
         let feed = Feed::new(aws.clone(), mapping, file)?;
         feeds.spawn(feed.run(stopped.clone()));
     }
@@ -140,7 +161,7 @@ pub async fn run(delivery: Delivery, shutdown: impl Future<Output = ()> + Send) 
 mod tests {
     use std::collections::BTreeMap;
 
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -154,6 +175,20 @@ mod tests {
         assert_eq!(delivery.mappings.len(), declared(|function| function.streams.len()));
         assert_eq!(delivery.schedules.len(), declared(|function| function.schedules.len()));
         assert!(delivery.mappings.iter().any(|mapping| mapping.name() == "notification-worker.Orders"));
+    }
+
+    #[test]
+    fn more_subscribers_change_nothing_here() {
+        let load = |values: &[(&str, &str)]| {
+            let values = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            Template::load(&template::workspace_root(), &values.collect())
+        };
+        let template = load(&[("EventBus", "enabled"), ("EventArchive", "enabled")]).unwrap();
+        let subscribed = Delivery::new(&template, "", "", Path::new("")).unwrap();
+        let alone = Delivery::new(&load(&[]).unwrap(), "", "", Path::new("")).unwrap();
+        assert_eq!(subscribed.mappings.len(), alone.mappings.len());
+        let error = format!("{:#}", load(&[("EventArchive", "enabled")]).unwrap_err());
+        assert!(error.contains("EventBus"), "the archive is filled from the bus: {error}");
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! The command line of `cargo local`.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
+use local::delivery::Redrive;
+use local::guard::Drain;
 use local::system::{self, Options, Scope, System};
 use local::workspace::Workspace;
 use local::{guard, operator, rotate};
@@ -52,9 +55,18 @@ enum Subcommands {
         /// Such as `{"command":"list_clients"}`, in single quotes; functions/auth/README.md lists them.
         command: String,
     },
+    /// Brings the records of the running system's dead letters to their functions once more.
+    Redrive {
+        /// The queue, such as `NotificationDeadLetters`; all of them when none is given.
+        queue: Option<String>,
+    },
     /// Stands between this program and one that it starts; see guard.rs.
     #[command(name = guard::SUBCOMMAND, hide = true)]
     Guard {
+        #[arg(long, requires = "checkpoints")]
+        emulator: Option<String>,
+        #[arg(long, requires = "emulator")]
+        checkpoints: Option<PathBuf>,
         program: OsString,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
@@ -77,8 +89,10 @@ fn main() -> ExitCode {
 #[expect(clippy::print_stdout, reason = "the answer of a command that ends at once")]
 async fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.command {
-        Some(Subcommands::Guard { program, arguments }) => {
-            guard::run(&program, &arguments).await.map(ExitCode::from)
+        Some(Subcommands::Guard { emulator, checkpoints, program, arguments }) => {
+            let drain =
+                emulator.zip(checkpoints).map(|(emulator, checkpoints)| Drain { emulator, checkpoints });
+            guard::run(&program, &arguments, drain).await.map(ExitCode::from)
         }
         Some(Subcommands::Admin { username }) => {
             let environment = system::documented_environment(&Workspace::find()?)?;
@@ -99,6 +113,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             println!("{:#}", operator::operate(&environment, command).await?);
             Ok(ExitCode::SUCCESS)
         }
+        Some(Subcommands::Redrive { queue }) => redrive(queue).await,
         command => {
             let mut options = Options::documented(Workspace::find()?)?;
             options.reset = arguments.reset;
@@ -115,6 +130,25 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             until_stopped(options).await
         }
     }
+}
+
+/// Fails when a letter remains, as a script would want to know.
+#[expect(clippy::print_stdout, reason = "the answer of a command that ends at once")]
+async fn redrive(queue: Option<String>) -> Result<ExitCode> {
+    let redrive = Redrive::documented(&Workspace::find()?)?;
+    let queues = queue.map_or_else(|| redrive.queues(), |queue| vec![queue]);
+    let mut remaining = false;
+    for queue in queues {
+        let redriven = redrive.queue(&queue).await?;
+        if redriven.is_empty() {
+            println!("{queue}: no dead letters");
+        }
+        for letter in redriven {
+            remaining |= !letter.is_delivered();
+            println!("{letter}");
+        }
+    }
+    Ok(if remaining { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Starts the system and keeps it until a signal comes or a part of it ends.

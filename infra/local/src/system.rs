@@ -243,7 +243,7 @@ impl System {
             let listeners = listeners.with_context(|| format!("cannot answer on port {port} for {name}"))?;
             self.gateways.spawn(gateway::serve(listeners, target, pending()));
         }
-        let remembered = state.join("delivery");
+        let remembered = remembered(state);
         fs::create_dir_all(&remembered).context("cannot create a directory")?;
         let delivery = Delivery::new(template, &self.emulator.url, &watch.url, &remembered)?;
         let (stop, stopped) = oneshot::channel();
@@ -361,6 +361,11 @@ impl Drop for Background {
             let _panicked = thread.join();
         }
     }
+}
+
+/// Where the delivery remembers what it delivered.
+pub(crate) fn remembered(state: &Path) -> PathBuf {
+    state.join("delivery")
 }
 
 fn forget(state: &Path) -> Result<()> {
