@@ -2,6 +2,7 @@
 
 pub mod bucket;
 pub mod cohort;
+mod counting;
 pub mod figures;
 pub mod model;
 mod routes;
@@ -17,6 +18,7 @@ use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::config::{ConfigError, Env};
 use shared::db::Table;
+use shared::http::MAX_BODY_LIMIT;
 use shared::id::Generator;
 use shared::routes::{Access, Routes, Service};
 
@@ -44,7 +46,9 @@ impl State {
 
 /// The front door.
 pub fn routes() -> Routes<State> {
-    let routes = Routes::new("analytics").post("/events", Access::Optional, events::post);
+    // A batch of the most events, each with all that it may have, would be larger; few have that.
+    let routes =
+        Routes::new("analytics").post("/events", Access::Optional, events::post).body_limit(MAX_BODY_LIMIT);
     routes.get("/analytics/summary", Access::Admin, summary::get)
 }
 
