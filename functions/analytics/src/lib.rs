@@ -22,7 +22,7 @@ use shared::http::MAX_BODY_LIMIT;
 use shared::id::Generator;
 use shared::routes::{Access, Routes, Service};
 
-use routes::{events, summary};
+use routes::{events, summary, users};
 use store::AnalyticsStore;
 
 /// What the handlers work with.
@@ -49,7 +49,8 @@ pub fn routes() -> Routes<State> {
     // A batch of the most events, each with all that it may have, would be larger; few have that.
     let routes =
         Routes::new("analytics").post("/events", Access::Optional, events::post).body_limit(MAX_BODY_LIMIT);
-    routes.get("/analytics/summary", Access::Admin, summary::get)
+    let routes = routes.get("/analytics/summary", Access::Admin, summary::get);
+    routes.delete("/analytics/users/{id}", Access::Admin, users::delete)
 }
 
 /// The function's router.

@@ -26,12 +26,14 @@ mod events;
 mod figures;
 mod names;
 mod people;
+mod removal;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::civil::Date;
 use shared::db::{DbError, Table};
 
 pub(crate) use events::EVENT;
+pub use removal::Removal;
 
 use crate::bucket::Bucket;
 use crate::model::{Days, Sums};
