@@ -125,6 +125,7 @@ pub(crate) fn profile() -> Profile {
         former_email: None,
         phone: Some("+15551234567".to_owned().try_into().unwrap()),
         name: None,
+        locale: None,
         created_at: now,
         updated_at: now,
     }
