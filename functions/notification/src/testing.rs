@@ -103,10 +103,12 @@ impl App {
         failures.pop().and_then(|failure| failure.item_identifier)
     }
 
-    /// What was sent: recipients and subjects without the order's id, in order.
+    /// What was sent: recipients and subjects without the order's number, in order.
     pub(crate) fn sent(&self) -> Vec<(String, String)> {
         let sent = self.worker.sender.sent.lock().unwrap();
-        sent.iter().map(|(to, subject)| (to.clone(), subject.replace(&format!(" {ORDER_ID}"), ""))).collect()
+        sent.iter()
+            .map(|(to, subject)| (to.clone(), subject.replace(&format!(" {}", &ORDER_ID[28..]), "")))
+            .collect()
     }
 
     /// All that Notification's table holds.

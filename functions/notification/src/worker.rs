@@ -34,7 +34,7 @@ use shared::sending::SendError;
 use user::model::Profile;
 use user::store::UserStore;
 
-use crate::messages::{Message, compose};
+use crate::messages::{ComposeError, Links, Message, Recipient, compose};
 use crate::model::{Channel, EventKind, Notification, Status};
 use crate::sender::{AwsSender, Sender};
 use crate::store::{MessageKey, NotificationStore, Outcome};
@@ -58,6 +58,9 @@ pub enum Error {
     /// The record is not what the order table's stream brings.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
+    /// The message cannot be composed.
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
     /// A table.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -101,7 +104,8 @@ impl<S: Sender> Worker<S> {
             return Ok(());
         };
         let name = profile.name.as_ref().map_or(profile.username.as_str(), |name| name.as_str());
-        let message = compose(kind, event, name);
+        let locale = profile.locale.as_ref().map(user::model::Locale::as_str);
+        let message = compose(kind, event, &Recipient { name, locale }, &Links::default())?;
         let mut outcome = Ok(());
         for channel in [Channel::Email, Channel::Sms] {
             if preferences.want(kind, channel) {

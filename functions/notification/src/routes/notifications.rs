@@ -49,7 +49,7 @@ mod tests {
                 "event": "order_paid",
                 "channel": "email",
                 "order_id": ORDER_ID,
-                "subject": format!("Your order {ORDER_ID} is paid"),
+                "subject": "Your order 00000007 is paid",
                 "status": "SENT",
                 "at": "2026-01-01T01:00:00Z",
             })
