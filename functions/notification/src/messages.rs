@@ -13,18 +13,6 @@ use shared::mail::Mail;
 use crate::model::EventKind;
 use catalog::{CATALOG, Locale};
 
-/// All that there is a message for.
-pub const KINDS: [EventKind; 8] = [
-    EventKind::OrderPlaced,
-    EventKind::OrderPaid,
-    EventKind::OrderShipped,
-    EventKind::OrderDelivered,
-    EventKind::OrderCancelled,
-    EventKind::OrderExpired,
-    EventKind::OrderPartiallyRefunded,
-    EventKind::OrderRefunded,
-];
-
 /// The locales that have words, the one for everybody else first.
 pub const LOCALES: [&str; 4] = ["en", "ar", "de", "ja"];
 
@@ -42,7 +30,7 @@ pub struct Message {
 }
 
 /// Whom a message is for.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Recipient<'a> {
     /// What to call them.
     pub name: &'a str,

@@ -10,6 +10,7 @@ mod batch;
 mod checkpoint;
 mod dead_letter;
 mod feed;
+mod feedback;
 mod filter;
 mod schedule;
 
@@ -25,6 +26,7 @@ use tokio::task::JoinSet;
 use crate::invoke::Functions;
 use aws::Aws;
 use feed::Feed;
+use feedback::Feedback;
 pub use filter::Filter;
 pub use schedule::Timer;
 
@@ -35,6 +37,8 @@ pub struct Delivery {
     pub mappings: Vec<Mapping>,
     /// The schedules, each with the function that it invokes.
     pub schedules: Vec<Timer>,
+    /// Who is told what becomes of mails.
+    feedback: Vec<Feedback>,
     /// Where the emulator answers, such as `http://127.0.0.1:4566`.
     pub emulator_url: String,
     /// Where `cargo lambda watch` answers, such as `http://127.0.0.1:9000`.
@@ -89,9 +93,13 @@ impl Delivery {
                 schedules.push(Timer::new(function, schedule)?);
             }
         }
+        let functions = template.functions().iter();
+        let feedback =
+            functions.filter_map(|function| Feedback::of(function, emulator_url, state_dir)).collect();
         Ok(Self {
             mappings,
             schedules,
+            feedback,
             emulator_url: emulator_url.to_owned(),
             watch_url: watch_url.to_owned(),
             state_dir: state_dir.to_owned(),
@@ -115,6 +123,9 @@ pub async fn run(delivery: Delivery, shutdown: impl Future<Output = ()> + Send) 
     let mut timers = JoinSet::new();
     for timer in delivery.schedules {
         timers.spawn(timer.run(functions.clone()));
+    }
+    for feedback in delivery.feedback {
+        timers.spawn(feedback.run(functions.clone()));
     }
     shutdown.await;
     timers.shutdown().await;

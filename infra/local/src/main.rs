@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
 use local::system::{self, Options, Scope, System};
 use local::workspace::Workspace;
-use local::{guard, operator, rotate};
+use local::{guard, operator, preview, rotate};
+use notification::messages::LOCALES;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs the whole system on this machine until Ctrl-C: AWS emulator, tables, keys, demo data and all functions.
@@ -51,6 +52,17 @@ enum Subcommands {
     Operator {
         /// Such as `{"command":"list_clients"}`, in single quotes; functions/auth/README.md lists them.
         command: String,
+    },
+    /// Writes what Notification's messages look like; needs no running system.
+    Preview {
+        /// The event, such as order-shipped; all of them where none is named.
+        event: Option<String>,
+        /// In which language.
+        #[arg(long, default_value = LOCALES[0], conflicts_with = "all")]
+        locale: String,
+        /// In every language.
+        #[arg(long)]
+        all: bool,
     },
     /// Stands between this program and one that it starts; see guard.rs.
     #[command(name = guard::SUBCOMMAND, hide = true)]
@@ -97,6 +109,12 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             let command = serde_json::from_str(&command).context("this is no command")?;
             let environment = system::documented_environment(&Workspace::find()?)?;
             println!("{:#}", operator::operate(&environment, command).await?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Subcommands::Preview { event, locale, all }) => {
+            let directory = Workspace::find()?.local().join("preview");
+            let locales = if all { &LOCALES[..] } else { &[locale.as_str()] };
+            println!("{}", preview::preview(&directory, event.as_deref(), locales)?);
             Ok(ExitCode::SUCCESS)
         }
         command => {

@@ -12,6 +12,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use template::{REGION, Table, Template};
 
+use crate::ambient;
 use crate::keys::Keys;
 
 /// Makes tables, queues and secrets. `state` remembers which key the secrets were made from.
@@ -46,13 +47,19 @@ pub async fn provision(
     Ok(())
 }
 
-/// Fills the two secrets. A rotation changes them afterwards, so they are filled anew only when the key in `keys/` is
+/// Makes the secrets that the template has made at random, once, and fills the other two. A rotation changes them afterwards, so they are filled anew only when the key in `keys/` is
 /// another than last time.
 async fn secrets(aws: &Wire, template: &Template, keys: &Keys, issuer: &str, state: &Path) -> Result<()> {
     let marker = state.join("signing-key.kid");
     let same_key = fs::read_to_string(&marker).is_ok_and(|kid| kid == keys.kid());
     for secret in template.secrets() {
         let name = secret.logical_id.as_str();
+        if let Some(member) = &secret.generated {
+            let text = json!({ member: ambient::secret() }).to_string();
+            let body = json!({ "Name": name, "SecretString": text });
+            aws.create("secretsmanager", "secretsmanager.CreateSecret", &body).await?;
+            continue;
+        }
         let document = match name {
             "SigningKeySecret" => keys.signing_secret(),
             "VerificationKeysSecret" => keys.verification_secret(issuer),

@@ -29,6 +29,8 @@ pub struct Function {
     pub streams: Vec<StreamMapping>,
     /// The schedules it is invoked by.
     pub schedules: Vec<Schedule>,
+    /// ARNs of the SNS topics that invoke it.
+    pub topics: Vec<String>,
     /// The port on which it answers on a laptop: `LocalPort` in its metadata.
     pub local_port: Option<u16>,
     /// Its policy statements.
@@ -123,6 +125,7 @@ impl Function {
             routes: Vec::new(),
             streams: Vec::new(),
             schedules: Vec::new(),
+            topics: Vec::new(),
             local_port: positive(metadata, "LocalPort")?
                 .map(|port| u16::try_from(port).context("LocalPort is not a port"))
                 .transpose()?,
@@ -142,6 +145,7 @@ impl Function {
             "DynamoDB" => self.streams.push(StreamMapping::read(id, properties)?),
             "Schedule" => self.schedules.push(Schedule::read(id, ScheduleKind::Rule, properties)?),
             "ScheduleV2" => self.schedules.push(Schedule::read(id, ScheduleKind::Scheduler, properties)?),
+            "SNS" => self.topics.push(value::required(properties, "Topic")?),
             kind => bail!("type {kind} is not understood by infra/template"),
         }
         Ok(())

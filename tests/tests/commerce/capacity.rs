@@ -152,6 +152,8 @@ async fn profiles(shop: &Shop, bill: &mut Bill) {
 
 async fn news(shop: &Shop, bill: &mut Bill) {
     measure(shop, bill, get("/notifications")).await;
+    let all = measure(shop, bill, Request::post(REGULAR, "/notifications/read")).await;
+    assert_eq!(all["unread"], 0);
     let preferences = measure(shop, bill, get("/notifications/preferences")).await;
     let put = Request::new(REGULAR, Method::PUT, "/notifications/preferences").json(preferences);
     measure(shop, bill, put).await;

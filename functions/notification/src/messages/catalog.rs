@@ -46,7 +46,7 @@ pub(super) struct Words {
     pub(super) direction: Direction,
     decimal: String,
     group: String,
-    /// By section, `shared` or an event, and name. Each word is a template.
+    /// By section, `shared` or an event's name, and name. Each word is a template.
     #[serde(flatten)]
     pub(super) sections: BTreeMap<String, BTreeMap<String, String>>,
 }
@@ -128,7 +128,7 @@ impl Catalog {
         word: &str,
         facts: &Facts<'_>,
     ) -> Result<String, ComposeError> {
-        self.filled(locale, section(kind), word, "txt", facts)
+        self.filled(locale, kind.as_str(), word, "txt", facts)
     }
 
     /// The mail in this layout.
@@ -141,7 +141,7 @@ impl Catalog {
     ) -> Result<String, ComposeError> {
         let form = layout.rsplit('.').next().unwrap_or_default();
         let mut words = BTreeMap::new();
-        for section in [SHARED, section(kind)] {
+        for section in [SHARED, kind.as_str()] {
             // What an SMS says is no part of a mail.
             for word in locale
                 .words
@@ -171,20 +171,6 @@ impl Catalog {
     ) -> Result<String, ComposeError> {
         let name = template_name(locale.tag, section, word, form);
         Ok(self.templates.get_template(&name)?.render(Serde(facts))?)
-    }
-}
-
-/// The section of an event's words.
-pub(super) fn section(kind: EventKind) -> &'static str {
-    match kind {
-        EventKind::OrderPlaced => "order_placed",
-        EventKind::OrderPaid => "order_paid",
-        EventKind::OrderShipped => "order_shipped",
-        EventKind::OrderDelivered => "order_delivered",
-        EventKind::OrderCancelled => "order_cancelled",
-        EventKind::OrderExpired => "order_expired",
-        EventKind::OrderPartiallyRefunded => "order_partially_refunded",
-        EventKind::OrderRefunded => "order_refunded",
     }
 }
 

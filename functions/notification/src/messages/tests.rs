@@ -8,6 +8,7 @@ const HOSTILE: &str = "\"><img src=x onerror='a()'>&{{ 7*7 }}\u{202e}";
 
 fn event(order: Order) -> OrderEvent {
     OrderEvent {
+        version: 1,
         id: "1".to_owned(),
         kind: order::events::Kind::Placed,
         at: order.created_at,
@@ -40,7 +41,7 @@ fn message(kind: EventKind, event: &OrderEvent, name: &str, locale: &str) -> Mes
 
 fn each(mut check: impl FnMut(EventKind, &str)) {
     for locale in LOCALES {
-        for kind in KINDS {
+        for kind in EventKind::ALL {
             check(kind, locale);
         }
     }
@@ -214,7 +215,7 @@ fn no_message_is_more_than_three_sms() {
 #[test]
 fn a_mail_fetches_nothing_and_runs_nothing() {
     let to = Recipient { name: "Ann", locale: None };
-    for kind in KINDS {
+    for kind in EventKind::ALL {
         let html = compose(kind, &full(), &to, &Links::default()).unwrap().mail.html;
         for foreign in
             ["http:", "https:", "src=", "url(", "@import", "<script", "<link", "<img", "javascript:"]
