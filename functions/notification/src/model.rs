@@ -62,6 +62,20 @@ impl EventKind {
         }
     }
 
+    /// The kind as JSON and DynamoDB have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OrderPlaced => "order_placed",
+            Self::OrderPaid => "order_paid",
+            Self::OrderShipped => "order_shipped",
+            Self::OrderDelivered => "order_delivered",
+            Self::OrderCancelled => "order_cancelled",
+            Self::OrderExpired => "order_expired",
+            Self::OrderPartiallyRefunded => "order_partially_refunded",
+            Self::OrderRefunded => "order_refunded",
+        }
+    }
+
     /// What users choose by, who need not tell a part of a refund from the whole.
     pub fn topic(self) -> Topic {
         match self {

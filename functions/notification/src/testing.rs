@@ -120,10 +120,12 @@ impl App {
         failures.pop().and_then(|failure| failure.item_identifier)
     }
 
-    /// What was sent: recipients and subjects without the order's id, in order.
+    /// What was sent: recipients and subjects without the order's number, in order.
     pub(crate) fn sent(&self) -> Vec<(String, String)> {
         let sent = self.worker.sender.sent.lock().unwrap();
-        sent.iter().map(|(to, subject)| (to.clone(), subject.replace(&format!(" {ORDER_ID}"), ""))).collect()
+        sent.iter()
+            .map(|(to, subject)| (to.clone(), subject.replace(&format!(" {}", &ORDER_ID[28..]), "")))
+            .collect()
     }
 
     /// All that Notification's table holds.
@@ -147,6 +149,7 @@ pub(crate) fn profile() -> Profile {
         former_email: None,
         phone: Some("+15551234567".to_owned().try_into().unwrap()),
         name: None,
+        locale: None,
         created_at: now,
         updated_at: now,
     }

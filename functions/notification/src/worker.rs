@@ -35,7 +35,7 @@ use shared::problem::Chain;
 use shared::run::Failure;
 use shared::sending::SendError;
 use shared::token::issuer;
-use user::model::Profile;
+use user::model::{Locale, Profile};
 use user::store::UserStore;
 use uuid::Uuid;
 
@@ -240,7 +240,8 @@ impl<S: Sender> Worker<S> {
     ) -> Result<Message, Error> {
         let name = profile.name.as_ref().map_or(profile.username.as_str(), |name| name.as_str());
         let unsubscribe = self.unsubscribe_url(profile.user_id, kind);
-        let recipient = Recipient { name, locale: None };
+        let locale = profile.locale.as_ref().map(Locale::as_str);
+        let recipient = Recipient { name, locale };
         Ok(compose(kind, event, &recipient, &Links { unsubscribe: Some(&unsubscribe) })?)
     }
 

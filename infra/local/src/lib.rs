@@ -17,6 +17,7 @@ pub mod keys;
 pub mod logs;
 pub mod operator;
 pub mod ports;
+pub mod preview;
 pub mod process;
 pub mod provision;
 pub mod rotate;

@@ -10,7 +10,8 @@ use local::delivery::Redrive;
 use local::guard::Drain;
 use local::system::{self, Options, Scope, System};
 use local::workspace::Workspace;
-use local::{guard, operator, rotate};
+use local::{guard, operator, preview, rotate};
+use notification::messages::LOCALES;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs the whole system on this machine until Ctrl-C: AWS emulator, tables, keys, demo data and all functions.
@@ -59,6 +60,17 @@ enum Subcommands {
     Redrive {
         /// The queue, such as `NotificationDeadLetters`; all of them when none is given.
         queue: Option<String>,
+    },
+    /// Writes what Notification's messages look like; needs no running system.
+    Preview {
+        /// The event, such as order-shipped; all of them where none is named.
+        event: Option<String>,
+        /// In which language.
+        #[arg(long, default_value = LOCALES[0], conflicts_with = "all")]
+        locale: String,
+        /// In every language.
+        #[arg(long)]
+        all: bool,
     },
     /// Stands between this program and one that it starts; see guard.rs.
     #[command(name = guard::SUBCOMMAND, hide = true)]
@@ -114,6 +126,12 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Some(Subcommands::Redrive { queue }) => redrive(queue).await,
+        Some(Subcommands::Preview { event, locale, all }) => {
+            let directory = Workspace::find()?.local().join("preview");
+            let locales = if all { &LOCALES[..] } else { &[locale.as_str()] };
+            println!("{}", preview::preview(&directory, event.as_deref(), locales)?);
+            Ok(ExitCode::SUCCESS)
+        }
         command => {
             let mut options = Options::documented(Workspace::find()?)?;
             options.reset = arguments.reset;

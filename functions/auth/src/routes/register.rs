@@ -71,6 +71,7 @@ pub(crate) async fn post(
         former_email: None,
         phone,
         name: None,
+        locale: None,
         created_at: now,
         updated_at: now,
     };
