@@ -1,6 +1,8 @@
 //! Analytics: what users and orders do. Owns the raw events, which expire, and the counters made of them, which stay.
 
 pub mod bucket;
+pub mod cohort;
+mod counting;
 pub mod figures;
 pub mod model;
 mod routes;
@@ -16,10 +18,11 @@ use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::config::{ConfigError, Env};
 use shared::db::Table;
+use shared::http::MAX_BODY_LIMIT;
 use shared::id::Generator;
 use shared::routes::{Access, Routes, Service};
 
-use routes::{events, summary};
+use routes::{events, summary, users};
 use store::AnalyticsStore;
 
 /// What the handlers work with.
@@ -43,8 +46,11 @@ impl State {
 
 /// The front door.
 pub fn routes() -> Routes<State> {
-    let routes = Routes::new("analytics").post("/events", Access::Optional, events::post);
-    routes.get("/analytics/summary", Access::Admin, summary::get)
+    // A batch of the most events, each with all that it may have, would be larger; few have that.
+    let routes =
+        Routes::new("analytics").post("/events", Access::Optional, events::post).body_limit(MAX_BODY_LIMIT);
+    let routes = routes.get("/analytics/summary", Access::Admin, summary::get);
+    routes.delete("/analytics/users/{id}", Access::Admin, users::delete)
 }
 
 /// The function's router.

@@ -93,6 +93,8 @@ mod tests {
         report(&app, "search").await;
         report(&app, "page_view").await;
 
+        app.settle().await;
+
         let nothing = json!({ "events": {}, "orders": {}, "revenue": [], "refunds": [] });
         let day = |date: &str, mut sums: Value, events: Value| {
             sums["date"] = date.into();
