@@ -16,6 +16,7 @@ pub mod invoke;
 pub mod keys;
 pub mod logs;
 pub mod operator;
+pub mod outbox;
 pub mod ports;
 pub mod preview;
 pub mod process;

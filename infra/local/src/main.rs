@@ -10,7 +10,7 @@ use local::delivery::Redrive;
 use local::guard::Drain;
 use local::system::{self, Options, Scope, System};
 use local::workspace::Workspace;
-use local::{guard, operator, preview, rotate};
+use local::{guard, operator, outbox, preview, rotate};
 use notification::messages::LOCALES;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -231,8 +231,9 @@ fn ready(system: &System, reload: bool) -> String {
     lines.push(String::new());
     lines.extend(local::SESSION.map(|command| format!("  {command}")));
     lines.push(String::new());
-    lines.push(format!("Mail that was sent: {}/_ministack/ses/messages", addresses.emulator));
-    lines.push(format!("SMS that were sent: {}/_ministack/sns/sms-messages", addresses.emulator));
+    if let Some(url) = addresses.services.get(outbox::SERVICE) {
+        lines.push(format!("Mail and SMS that were sent: {url}/"));
+    }
     if reload {
         lines.push("An edit under functions/ rebuilds and restarts the functions.".to_owned());
     }

@@ -9,6 +9,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use axum::Router;
 use template::{Function, Template};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
@@ -18,6 +19,7 @@ use crate::emulator::Emulator;
 use crate::gateway::{self, Target};
 use crate::keys::Keys;
 use crate::logs::Console;
+use crate::outbox;
 use crate::ports::Ports;
 use crate::process::Guard;
 use crate::provision::provision;
@@ -233,11 +235,14 @@ impl System {
         watch.warm_up(&self.functions).await.context("a function cannot run")?;
         for (name, port) in &self.ports.services {
             let function = template.function(name).context("a port belongs to a function")?;
+            let pages =
+                if name == outbox::SERVICE { outbox::pages(&self.emulator.url)? } else { Router::new() };
             let target = Target {
                 function: name.clone(),
                 watch_url: watch.url.clone(),
                 timeout: function.timeout,
                 doubt: Arc::clone(&self.doubt),
+                pages,
             };
             let listeners = gateway::listen(*port).await;
             let listeners = listeners.with_context(|| format!("cannot answer on port {port} for {name}"))?;
