@@ -3,6 +3,7 @@
 pub mod bucket;
 pub mod figures;
 pub mod model;
+pub mod period;
 mod routes;
 pub mod sketch;
 pub mod store;
