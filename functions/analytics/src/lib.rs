@@ -1,6 +1,7 @@
 //! Analytics: what users and orders do. Owns the raw events, which expire, and the counters made of them, which stay.
 
 pub mod bucket;
+pub mod cohort;
 pub mod figures;
 pub mod model;
 pub mod period;

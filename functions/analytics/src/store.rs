@@ -9,6 +9,9 @@
 //! transaction on condition that the event is new: a duplicate changes nothing, and counters are always what the raw
 //! events add up to.
 
+pub(crate) mod cells;
+mod figures;
+
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use jiff::Timestamp;
 use jiff::civil::Date;
