@@ -3,11 +3,14 @@
 pub mod bucket;
 pub mod cohort;
 pub mod figures;
+mod format;
 pub mod model;
 pub mod period;
+mod report;
 mod routes;
 pub mod sketch;
 pub mod store;
+mod table;
 pub mod worker;
 
 #[cfg(test)]
@@ -21,7 +24,7 @@ use shared::db::Table;
 use shared::id::Generator;
 use shared::routes::{Access, Routes, Service};
 
-use routes::{events, summary};
+use routes::{cohorts, events, funnel, summary, timeseries, top_products};
 use store::AnalyticsStore;
 
 /// What the handlers work with.
@@ -46,7 +49,12 @@ impl State {
 /// The front door.
 pub fn routes() -> Routes<State> {
     let routes = Routes::new("analytics").post("/events", Access::Optional, events::post);
-    routes.get("/analytics/summary", Access::Admin, summary::get)
+    routes
+        .get("/analytics/summary", Access::Admin, summary::get)
+        .get("/analytics/timeseries", Access::Admin, timeseries::get)
+        .get("/analytics/funnel", Access::Admin, funnel::get)
+        .get("/analytics/top-products", Access::Admin, top_products::get)
+        .get("/analytics/cohorts", Access::Admin, cohorts::get)
 }
 
 /// The function's router.

@@ -123,12 +123,6 @@ impl Period {
         }
         Ok(Self { from, to, time_zone, granularity: asked.granularity, whole, points })
     }
-
-    /// All buckets that the whole and the points are made of. At most 366 days, or 366 times 24 hours and some where the days of
-    /// the zone are not those of UTC and points are asked for.
-    pub fn buckets(&self) -> BTreeSet<Bucket> {
-        self.points.iter().chain([&self.whole]).flat_map(Stretch::buckets).collect()
-    }
 }
 
 fn zone(name: Option<String>) -> Result<(TimeZone, String), String> {

@@ -1,4 +1,11 @@
 //! One file per path.
 
+pub(crate) mod cohorts;
 pub(crate) mod events;
+pub(crate) mod funnel;
 pub(crate) mod summary;
+pub(crate) mod timeseries;
+pub(crate) mod top_products;
+
+#[cfg(test)]
+mod tests;

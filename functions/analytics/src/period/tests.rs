@@ -74,7 +74,7 @@ fn the_buckets_of_any_period_in_any_zone_cover_it_and_its_points_exactly() {
 #[test]
 fn a_year_of_utc_is_its_days() {
     let year = period("2024-01-01", "2024-12-31", None, "UTC").unwrap();
-    assert_eq!((check(&year.whole), year.buckets().len()), (366, 366));
+    assert_eq!(check(&year.whole), 366);
     let year = period("2025-01-01", "2025-12-31", None, "Europe/Berlin").unwrap();
     assert_eq!(
         check(&year.whole),
