@@ -41,7 +41,7 @@ impl Weeks {
     }
 
     /// The Mondays.
-    pub fn iter(&self) -> impl Iterator<Item = Date> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Date> {
         self.0.iter().copied()
     }
 

@@ -2,6 +2,7 @@
 
 pub mod bucket;
 pub mod cohort;
+mod counting;
 pub mod figures;
 mod format;
 pub mod model;
@@ -21,6 +22,7 @@ use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::config::{ConfigError, Env};
 use shared::db::Table;
+use shared::http::MAX_BODY_LIMIT;
 use shared::id::Generator;
 use shared::routes::{Access, Routes, Service};
 
@@ -48,7 +50,9 @@ impl State {
 
 /// The front door.
 pub fn routes() -> Routes<State> {
-    let routes = Routes::new("analytics").post("/events", Access::Optional, events::post);
+    // A batch of the most events, each with all that it may have, would be larger; few have that.
+    let routes =
+        Routes::new("analytics").post("/events", Access::Optional, events::post).body_limit(MAX_BODY_LIMIT);
     routes
         .get("/analytics/summary", Access::Admin, summary::get)
         .get("/analytics/timeseries", Access::Admin, timeseries::get)

@@ -9,9 +9,9 @@ use shared::http::Query;
 use shared::problem::Problem;
 
 use crate::State as App;
+use crate::bucket::day_of;
 use crate::cohort::{Cohort, MAX_WEEKS_LATER, monday};
 use crate::format::{Format, Tabular};
-use crate::model::day_of;
 use crate::period::{Asked, Granularity};
 use crate::report::share;
 use crate::table::{Cell, Table};

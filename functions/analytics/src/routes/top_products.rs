@@ -1,7 +1,6 @@
 //! `GET /analytics/top-products`.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -154,6 +153,8 @@ pub(crate) async fn get(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     /// A product's id, units and revenue.
