@@ -26,7 +26,7 @@ use shared::http::MAX_BODY_LIMIT;
 use shared::id::Generator;
 use shared::routes::{Access, Routes, Service};
 
-use routes::{cohorts, events, funnel, summary, timeseries, top_products};
+use routes::{cohorts, events, funnel, summary, timeseries, top_products, users};
 use store::AnalyticsStore;
 
 /// What the handlers work with.
@@ -59,6 +59,7 @@ pub fn routes() -> Routes<State> {
         .get("/analytics/funnel", Access::Admin, funnel::get)
         .get("/analytics/top-products", Access::Admin, top_products::get)
         .get("/analytics/cohorts", Access::Admin, cohorts::get)
+        .delete("/analytics/users/{id}", Access::Admin, users::delete)
 }
 
 /// The function's router.

@@ -26,11 +26,13 @@ mod events;
 mod figures;
 mod names;
 mod people;
+mod removal;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use shared::db::{DbError, Table};
 
 pub(crate) use events::EVENT;
+pub use removal::Removal;
 
 /// How often a write is tried whose condition somebody else's keeps breaking.
 const ATTEMPTS: usize = 10;

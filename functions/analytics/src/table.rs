@@ -32,7 +32,8 @@ impl Cell {
         match self {
             Self::Text(text) => harmless(text),
             Self::Number(number) => number.to_string(),
-            Self::Share(share) => share.to_string(),
+            // With a decimal at least, as in JSON.
+            Self::Share(share) => format!("{share:?}"),
             Self::Empty => String::new(),
         }
     }

@@ -1,11 +1,12 @@
 //! The service over an embedded database.
 
 use aws_lambda_events::event::dynamodb::{Event as Batch, EventRecord};
+use aws_sdk_dynamodb::types::AttributeValue;
 use axum::Router;
 use cart::model::Product;
 use cart::store::CartStore;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 use shared::clock::Clock;
 use shared::db::Key;
 use shared::id::Generator;
@@ -15,6 +16,7 @@ use shared::testing::{Database, issuer, record};
 use uuid::Uuid;
 
 use crate::State;
+use crate::sketch::Sketch;
 use crate::store::AnalyticsStore;
 use crate::worker::{Aggregator, Worker, event_of, orders_of};
 
@@ -40,8 +42,8 @@ impl App {
         let analytics = AnalyticsStore::new(database.table("AnalyticsTable"));
         let cart = CartStore::new(database.table("CartTable"));
         for id in ["espresso", "mug", "tea"] {
-            let price = json!({ "amount": 100, "currency": "EUR" });
-            let product = json!({ "id": id, "name": id, "price": price, "stock": 9 });
+            let price = serde_json::json!({ "amount": 100, "currency": "EUR" });
+            let product = serde_json::json!({ "id": id, "name": id, "price": price, "stock": 9 });
             cart.put_product(&serde_json::from_value::<Product>(product).unwrap()).await.unwrap();
         }
         let service = Service { verifier: issuer().verifier(&clock), tables: vec![analytics.table()] };
@@ -61,9 +63,15 @@ impl App {
         issuer().admin_token(Uuid::from_u128(9), self.clock.now())
     }
 
-    /// All that the table holds.
+    /// All that the table holds; of a sketch how many people it is of, whatever order they came in.
     pub(crate) async fn items(&self) -> Vec<Value> {
-        self.database.items("AnalyticsTable").await
+        let table = self.analytics.table();
+        let mut pages = table.client().scan().table_name(table.name()).into_paginator().items().send();
+        let mut items = Vec::new();
+        while let Some(item) = pages.next().await {
+            items.push(json(AttributeValue::M(item.unwrap())));
+        }
+        items
     }
 
     /// The raw events.
@@ -93,7 +101,7 @@ impl App {
 
     /// Lets the workers do all that there is to do.
     pub(crate) async fn settle(&self) {
-        assert_eq!(self.aggregate(self.stream().await).await, json!({ "batchItemFailures": [] }));
+        assert_eq!(self.aggregate(self.stream().await).await, serde_json::json!({ "batchItemFailures": [] }));
     }
 
     /// Lets a worker store what these records of the order table's stream say; its answer.
@@ -103,5 +111,18 @@ impl App {
         let worker = Worker { analytics: self.analytics.clone(), clock: self.clock.clone() };
         let process = async |orders: &[_]| worker.process(orders).await;
         serde_json::to_value(handle_whole(&batch, orders_of, process).await).unwrap()
+    }
+}
+
+fn json(value: AttributeValue) -> Value {
+    match value {
+        AttributeValue::B(bytes) => Sketch::from_bytes(bytes.as_ref()).unwrap().estimate().into(),
+        AttributeValue::M(members) => members.into_iter().map(|(name, value)| (name, json(value))).collect(),
+        AttributeValue::L(list) => list.into_iter().map(json).collect(),
+        AttributeValue::Ss(set) => set.into_iter().collect(),
+        AttributeValue::N(number) => number.parse().unwrap(),
+        AttributeValue::S(text) => text.into(),
+        AttributeValue::Bool(is) => is.into(),
+        other => panic!("{other:?} is in no item of ours"),
     }
 }

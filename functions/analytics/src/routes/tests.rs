@@ -1,5 +1,7 @@
 //! What all questions have in common.
 
+mod raw;
+
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use shared::testing::{Answer, call};

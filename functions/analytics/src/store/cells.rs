@@ -45,7 +45,7 @@ pub(crate) enum Measure {
 }
 
 impl Measure {
-    pub(super) fn attribute(&self) -> String {
+    pub(crate) fn attribute(&self) -> String {
         match self {
             Self::Event(name) => format!("{EVENTS}{}", name.as_str()),
             Self::Revenue(currency) => format!("{REVENUE}{currency}"),
@@ -98,7 +98,7 @@ pub(crate) struct Cell {
 
 impl CellId {
     /// The key of one of its items.
-    pub(super) fn key(&self, shard: u8) -> Key {
+    pub(crate) fn key(&self, shard: u8) -> Key {
         let (pk, slot) = place(self.bucket);
         let sk = match &self.part {
             Part::Totals => format!("{TOTALS}{slot}#{shard}"),

@@ -96,3 +96,6 @@ pub fn event_of(record: &EventRecord) -> Result<Option<Event>, Error> {
     }
     serde_dynamo::from_item(record.change.new_image.clone()).map(Some).map_err(Error::Image)
 }
+
+#[cfg(test)]
+mod tests;
