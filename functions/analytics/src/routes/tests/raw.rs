@@ -48,7 +48,9 @@ fn events(day: &str) -> Vec<Event> {
             _ => json!({ "name": "order_partially_refunded", "user_id": user, "refund": eur(n) }),
         };
         let all = [("id", format!("event-{n}")), ("at", at.to_string()), ("received_at", at.to_string())];
-        all.into_iter().for_each(|(name, value)| event[name] = value.into());
+        for (name, value) in all {
+            event[name] = value.into();
+        }
         serde_json::from_value(event).unwrap()
     };
     (0..).zip(times).map(event).collect()
