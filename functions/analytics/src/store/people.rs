@@ -299,3 +299,6 @@ pub(super) const ALIAS: &str = "ALIAS#";
 
 /// What stands in an alias where events have their time: in the index it comes after all of them.
 pub(super) const ALIAS_AT: &str = "ALIAS";
+
+#[cfg(test)]
+mod tests;
