@@ -8,6 +8,7 @@
 mod aws;
 mod batch;
 mod checkpoint;
+mod cron;
 mod dead_letter;
 mod drain;
 mod feed;
@@ -208,7 +209,7 @@ mod tests {
         };
         let stream = "StartingPosition: TRIM_HORIZON, Stream: !GetAtt T.StreamArn";
         for event in [
-            "{Type: Schedule, Properties: {Schedule: cron(0 2 * * ? *)}}".to_owned(),
+            "{Type: Schedule, Properties: {Schedule: cron(0 2 L * ? *)}}".to_owned(),
             "{Type: DynamoDB, Properties: {StartingPosition: LATEST, Stream: !GetAtt T.StreamArn}}"
                 .to_owned(),
             format!(
