@@ -4,6 +4,9 @@
 //! `cargo lambda watch` runs.
 //!
 //! Unlike AWS it never waits for a batch to fill (`MaximumBatchingWindowInSeconds`), and pauses 10 s at most before a retry.
+//! How often a batch was tried is not kept over a restart, which thus gives it all its retries again. Other than that, this
+//! follows <https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html>; what of a template it does not
+//! understand, it refuses.
 
 mod aws;
 mod batch;
