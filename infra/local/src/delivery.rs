@@ -4,10 +4,14 @@
 //! `cargo lambda watch` runs.
 //!
 //! Unlike AWS it never waits for a batch to fill (`MaximumBatchingWindowInSeconds`), and pauses 10 s at most before a retry.
+//! How often a batch was tried is not kept over a restart, which thus gives it all its retries again. Other than that, this
+//! follows <https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html>; what of a template it does not
+//! understand, it refuses.
 
 mod aws;
 mod batch;
 mod checkpoint;
+mod cron;
 mod dead_letter;
 mod drain;
 mod feed;
@@ -219,7 +223,7 @@ mod tests {
         };
         let stream = "StartingPosition: TRIM_HORIZON, Stream: !GetAtt T.StreamArn";
         for event in [
-            "{Type: Schedule, Properties: {Schedule: cron(0 2 * * ? *)}}".to_owned(),
+            "{Type: Schedule, Properties: {Schedule: cron(0 2 L * ? *)}}".to_owned(),
             "{Type: DynamoDB, Properties: {StartingPosition: LATEST, Stream: !GetAtt T.StreamArn}}"
                 .to_owned(),
             format!(

@@ -29,7 +29,7 @@ pub const SUBCOMMAND: &str = "guard";
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long the last look at the streams may take.
-const LAST_LOOK: Duration = Duration::from_secs(3);
+const LAST_LOOK: Duration = Duration::from_secs(5);
 
 /// What to do before the child is told to stop: read the streams of the emulator that it is, see [`delivery::drain`].
 #[derive(Debug, Clone)]

@@ -160,8 +160,37 @@ fn route(properties: &Value) -> Result<(String, String)> {
     }
 }
 
+/// What an event source mapping may say. Another property, such as a tumbling window, would change what the function gets.
+const STREAM_PROPERTIES: [&str; 12] = [
+    "Stream",
+    "StartingPosition",
+    "Enabled",
+    "BatchSize",
+    "MaximumBatchingWindowInSeconds",
+    "FilterCriteria",
+    "FunctionResponseTypes",
+    "BisectBatchOnFunctionError",
+    "MaximumRetryAttempts",
+    "MaximumRecordAgeInSeconds",
+    "DestinationConfig",
+    "MetricsConfig",
+];
+/// What a schedule may say. Another property, such as a time zone, would change when the function is invoked.
+const SCHEDULE_PROPERTIES: [&str; 9] = [
+    "Schedule",
+    "ScheduleExpression",
+    "Name",
+    "Description",
+    "Enabled",
+    "State",
+    "Input",
+    "RetryPolicy",
+    "DeadLetterConfig",
+];
+
 impl StreamMapping {
     fn read(id: &str, properties: &Value) -> Result<Self> {
+        only(properties, &STREAM_PROPERTIES)?;
         let stream = value::required(properties, "Stream")?;
         let table = stream
             .split_once(":table/")
@@ -210,6 +239,7 @@ impl StreamMapping {
 
 impl Schedule {
     fn read(id: &str, kind: ScheduleKind, properties: &Value) -> Result<Self> {
+        only(properties, &SCHEDULE_PROPERTIES)?;
         let expression = match kind {
             ScheduleKind::Rule => value::required(properties, "Schedule")?,
             ScheduleKind::Scheduler => value::required(properties, "ScheduleExpression")?,
@@ -240,4 +270,13 @@ fn seconds(properties: &Value, key: &str) -> Result<Option<Duration>> {
             Ok(Duration::from_secs(u64::try_from(number).with_context(|| format!("{key} is negative"))?))
         })
         .transpose()
+}
+
+/// Refuses properties that nobody here understands.
+fn only(properties: &Value, known: &[&str]) -> Result<()> {
+    let named = properties.as_object().into_iter().flat_map(|properties| properties.keys());
+    match named.into_iter().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => bail!("{name} is not understood by infra/template"),
+        None => Ok(()),
+    }
 }
