@@ -23,6 +23,7 @@ pub mod process;
 pub mod provision;
 pub mod rotate;
 pub mod seed;
+pub mod simulate;
 pub mod system;
 pub mod tools;
 pub mod watch;

@@ -10,7 +10,7 @@ use local::delivery::Redrive;
 use local::guard::Drain;
 use local::system::{self, Options, Scope, System};
 use local::workspace::Workspace;
-use local::{guard, operator, outbox, preview, rotate};
+use local::{guard, operator, outbox, preview, rotate, simulate};
 use notification::messages::LOCALES;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -72,6 +72,22 @@ enum Subcommands {
         #[arg(long)]
         all: bool,
     },
+    /// Fills the running system with shoppers, by its public API alone, so that there are figures to look at.
+    ///
+    /// Visits are spread over the last days. Orders can only be placed now, so orders and revenue are of today. Hashing a password
+    /// is made to be slow: about a third of the shoppers register, at most 60; the others are anonymous visitors. Running it again
+    /// adds other shoppers.
+    Simulate {
+        /// How many shoppers come.
+        #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=5000))]
+        users: u16,
+        /// Over how many days.
+        #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u8).range(1..=30))]
+        days: u8,
+        /// Other shoppers for another number.
+        #[arg(long, value_name = "N", default_value_t = simulate::SEED)]
+        seed: u64,
+    },
     /// Stands between this program and one that it starts; see guard.rs.
     #[command(name = guard::SUBCOMMAND, hide = true)]
     Guard {
@@ -131,6 +147,20 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             let locales = if all { &LOCALES[..] } else { &[locale.as_str()] };
             println!("{}", preview::preview(&directory, event.as_deref(), locales)?);
             Ok(ExitCode::SUCCESS)
+        }
+        Some(Subcommands::Simulate { users, days, seed }) => {
+            let urls = system::documented_urls(&Workspace::find()?)?;
+            let options = simulate::Options { users, days, seed };
+            let mut signals = Signals::new()?;
+            let report = tokio::select! {
+                report = simulate::simulate(&urls, &options, |line| println!("{line}")) => report?,
+                () = signals.any() => {
+                    println!("stopped; what was made so far stays");
+                    return Ok(ExitCode::FAILURE);
+                }
+            };
+            println!("{}", simulate::summary(&report, &urls));
+            Ok(if report.unplanned.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         command => {
             let mut options = Options::documented(Workspace::find()?)?;

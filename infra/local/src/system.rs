@@ -178,9 +178,7 @@ impl System {
         console.say("starting the AWS emulator");
         let emulator = Emulator::start(&guard, &tools, ports.emulator, state).await?;
         console.say("creating tables, queues and secrets as template.yaml declares them");
-        let services = ports.services.iter();
-        let services: BTreeMap<_, _> =
-            services.map(|(name, port)| (name.clone(), format!("http://localhost:{port}"))).collect();
+        let services = urls(&ports);
         // Who issues tokens, and for whom: a client that knows this URL alone finds the rest.
         let issuer = services.get("auth").context("the template has no function auth with a port")?;
         provision(&template, &keys, issuer, &emulator.url, state).await?;
@@ -340,6 +338,17 @@ pub fn documented_environment(workspace: &Workspace) -> Result<Environment> {
     let template = template(workspace, &BTreeMap::new())?;
     let emulator = format!("http://127.0.0.1:{}", Ports::documented(&template).emulator);
     watch::environment(template.functions(), &emulator)
+}
+
+/// Each service's URL on the documented ports, by function name.
+pub fn documented_urls(workspace: &Workspace) -> Result<BTreeMap<String, String>> {
+    let template = template(workspace, &BTreeMap::new())?;
+    Ok(urls(&Ports::documented(&template)))
+}
+
+fn urls(ports: &Ports) -> BTreeMap<String, String> {
+    let services = ports.services.iter();
+    services.map(|(name, port)| (name.clone(), format!("http://localhost:{port}"))).collect()
 }
 
 /// The template with the defaults of the local run (the demo login exists only here), unless `parameters` say otherwise.
