@@ -208,7 +208,10 @@ mod tests {
         let event = |kind: &str| json!({ "event": { "M": { "type": { "S": kind } } } });
         assert!(wanted("INSERT", event("password_forgotten")));
         assert!(wanted("INSERT", json!({})), "it ends as a dead letter");
-        assert!(!wanted("INSERT", event("nothing")));
+        assert!(wanted("INSERT", event("new_sign_in")));
+        for silent in ["nothing", "user_registered"] {
+            assert!(!wanted("INSERT", event(silent)), "{silent}");
+        }
         assert!(!wanted("MODIFY", event("password_forgotten")), "marked as done");
         assert!(!wanted("REMOVE", json!({})));
     }
