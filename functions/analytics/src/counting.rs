@@ -125,3 +125,100 @@ impl Cell {
         self.people.entry(attribute).or_default().insert(person);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn event(mut event: Value) -> Event {
+        event["id"] = "1".into();
+        event["at"] = "2026-01-01T10:30:00Z".into();
+        event["received_at"] = "2026-01-02T00:00:00Z".into();
+        serde_json::from_value(event).unwrap()
+    }
+
+    /// What an event adds to the day that it happened on.
+    fn of_the_day(event: &Event, known: &Known) -> BTreeMap<Part, Cell> {
+        let mut cells = Cells::new();
+        for portion in portions(event, known) {
+            add_all(&mut cells, &portion.cells);
+        }
+        let day = Bucket::Day("2026-01-01".parse().unwrap());
+        let hours: Cells = cells.extract_if(.., |id, _| id.bucket != day).collect();
+        let parts =
+            |cells: Cells| cells.into_iter().map(|(id, cell)| (id.part, cell)).collect::<BTreeMap<_, _>>();
+        let day = parts(cells);
+        assert_eq!(parts(hours), day, "an hour counts what its day counts");
+        day
+    }
+
+    fn numbers(cell: &Cell) -> Vec<(String, u64)> {
+        cell.numbers.iter().map(|(measure, by)| (measure.attribute(), *by)).collect()
+    }
+
+    fn people(cell: &Cell) -> Vec<(&str, Vec<&str>)> {
+        cell.people
+            .iter()
+            .map(|(name, people)| (*name, people.iter().map(String::as_str).collect()))
+            .collect()
+    }
+
+    #[test]
+    fn only_known_names_and_products_are_counted_by_their_own() {
+        let view = event(json!({ "name": "product_view", "anonymous_id": "a", "product_id": "mug" }));
+        let mut known = Known::default();
+        assert_eq!(of_the_day(&view, &known).len(), 2, "totals and funnel");
+        known.products.insert("mug".to_owned().try_into().unwrap());
+        let cells = of_the_day(&view, &known);
+        let mug = Part::Product("mug".to_owned().try_into().unwrap());
+        assert_eq!(numbers(&cells[&mug]), [("views".to_owned(), 1)]);
+        assert_eq!(numbers(&cells[&Part::Totals]), [("e:product_view".to_owned(), 1)]);
+
+        let custom = event(json!({ "name": "spin" }));
+        assert_eq!(numbers(&of_the_day(&custom, &known)[&Part::Totals]), [("e:other".to_owned(), 1)]);
+        known.names.insert(custom.name.clone());
+        assert_eq!(numbers(&of_the_day(&custom, &known)[&Part::Totals]), [("e:spin".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn a_client_is_one_visitor_before_and_after_login_and_orders_are_of_users() {
+        let user = "00000000-0000-0000-0000-000000000001";
+        let known = Known::default();
+        let before = event(json!({ "name": "add_to_cart", "anonymous_id": "a" }));
+        let after = event(json!({ "name": "add_to_cart", "anonymous_id": "a", "user_id": user }));
+        assert_eq!(of_the_day(&before, &known), of_the_day(&after, &known));
+        let cells = of_the_day(&after, &known);
+        assert_eq!(people(&cells[&Part::Totals]), [("visitors", vec!["ANON#a"])]);
+        assert_eq!(people(&cells[&Part::Funnel]), [("s1", vec!["ANON#a"])]);
+
+        let placed = event(json!({ "name": "order_placed", "user_id": user }));
+        let cells = of_the_day(&placed, &known);
+        assert_eq!(people(&cells[&Part::Totals]), []);
+        assert_eq!(people(&cells[&Part::Funnel]), [("s2", vec![format!("USER#{user}").as_str()])]);
+        let shipped = event(json!({ "name": "order_shipped", "user_id": user }));
+        assert_eq!(of_the_day(&shipped, &known).len(), 1);
+    }
+
+    #[test]
+    fn an_order_is_revenue_as_a_whole_and_of_each_product_however_many_they_are() {
+        let eur = |amount: u64| json!({ "amount": amount, "currency": "EUR" });
+        let lines: Vec<Value> = (1..=50)
+            .map(|n| json!({ "product_id": format!("p{n}"), "quantity": 2, "total": eur(n) }))
+            .collect();
+        let paid = event(json!({ "name": "order_paid", "revenue": eur(1275), "lines": lines }));
+        let portions = portions(&paid, &Known::default());
+        assert_eq!(portions.len(), 2);
+        // Each fits into a transaction with its mark.
+        assert!(portions.iter().all(|portion| portion.cells.len() < 100));
+        let cells = of_the_day(&paid, &Known::default());
+        assert_eq!(
+            numbers(&cells[&Part::Totals]),
+            [("e:order_paid".to_owned(), 1), ("r:EUR".to_owned(), 1275)]
+        );
+        assert_eq!(cells.len(), 51);
+        let seventh = &cells[&Part::Product("p7".to_owned().try_into().unwrap())];
+        assert_eq!(numbers(seventh), [("r:EUR".to_owned(), 7), ("units".to_owned(), 2)]);
+    }
+}

@@ -4,6 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 use shared::testing::Capacity;
 use template::workspace_root;
+use uuid::Uuid;
 
 use crate::history::REGULAR;
 use crate::request::{Request, Who};
@@ -158,6 +159,11 @@ async fn news(shop: &Shop, bill: &mut Bill) {
     let put = Request::new(REGULAR, Method::PUT, "/notifications/preferences").json(preferences);
     measure(shop, bill, put).await;
     measure(shop, bill, Request::post(REGULAR, "/events").json(json!({"name": "search"}))).await;
+    let event = json!({"name": "search", "anonymous_id": "visitor"});
+    let batch = Request::post(REGULAR, "/events").json(json!({"events": vec![event; 100]}));
+    measure_as(" of 100 events", shop, bill, batch).await;
+    let nobody = format!("/analytics/users/{}", Uuid::nil());
+    measure(shop, bill, by_admin(Method::DELETE, &nobody)).await;
     for question in ["summary", "timeseries", "funnel", "top-products"] {
         // A week within one month.
         let path = format!("/analytics/{question}?to=2026-01-20");

@@ -4,7 +4,7 @@ use aws_lambda_events::event::dynamodb::EventRecord;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use shared::db::Key;
-use shared::testing::{When, call, issuer, record};
+use shared::testing::{Faults, When, call, issuer, record};
 use uuid::Uuid;
 
 use super::*;
@@ -338,4 +338,25 @@ async fn an_event_that_expired_is_not_counted_by_a_late_delivery() {
     }
     assert_eq!(app.aggregate(stream).await, done());
     assert_eq!(figures(&app).await.into_keys().collect::<Vec<_>>(), ["NAMES NAMES"]);
+}
+
+#[tokio::test]
+async fn a_database_that_fails_now_and_then_delays_figures_and_changes_none() {
+    let origin = App::new().await;
+    fill_with(&origin, 1, 3).await;
+    let calm = with_events_of(&origin).await;
+    calm.settle().await;
+    let expected = answers(&calm).await;
+    let mut struck = 0;
+    for seed in 0..3 {
+        let app = with_events_of(&origin).await;
+        let stream = app.stream().await;
+        app.database.faults(Some(Faults { seed, per_mille: 100 }));
+        let work = async || while app.aggregate(stream.clone()).await != done() {};
+        tokio::join!(work(), work());
+        struck += app.database.struck().len();
+        app.database.faults(None);
+        assert_eq!(answers(&app).await, expected, "{seed}");
+    }
+    assert!(struck > 3, "{struck}");
 }
