@@ -6,6 +6,8 @@
 mod dice;
 mod plan;
 mod shop;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -139,12 +141,16 @@ pub fn summary(report: &Report, urls: &BTreeMap<String, String>) -> String {
             .to_owned(),
     );
     lines.push(
-        "Figures follow within seconds. To see them, make a user of yours an admin and sign in:".to_owned(),
+        "Figures follow within a minute or two. To see them, make yourself an admin and sign in:".to_owned(),
     );
-    lines.push("  cargo local admin NAME".to_owned());
-    if let Some(url) = urls.get("analytics") {
-        lines.push(format!("  {url}/analytics/dashboard"));
-    }
+    let url = |service: &str| urls.get(service).map(String::as_str).unwrap_or_default();
+    let you = json!({ "username": "you", "password": "correct horse battery", "email": "you@example.com" });
+    lines.push(format!(
+        r#"  curl -X POST {}/register -H "Content-Type: application/json" -d '{you}'"#,
+        url("auth")
+    ));
+    lines.push("  cargo local admin you".to_owned());
+    lines.push(format!("  {}/analytics/dashboard", url("analytics")));
     lines.join("\n")
 }
 
