@@ -19,7 +19,7 @@ use shared::db::Table;
 use shared::id::Generator;
 use shared::routes::{Access, Routes, Service};
 
-use routes::{events, summary};
+use routes::{dashboard, events, summary};
 use store::AnalyticsStore;
 
 /// What the handlers work with.
@@ -44,7 +44,12 @@ impl State {
 /// The front door.
 pub fn routes() -> Routes<State> {
     let routes = Routes::new("analytics").post("/events", Access::Optional, events::post);
-    routes.get("/analytics/summary", Access::Admin, summary::get)
+    let routes = routes.get("/analytics/summary", Access::Admin, summary::get);
+    routes.get("/analytics/dashboard", Access::Public, dashboard::get).get(
+        "/analytics/dashboard/{file}",
+        Access::Public,
+        dashboard::get_file,
+    )
 }
 
 /// The function's router.

@@ -1,4 +1,5 @@
 //! One file per path.
 
+pub(crate) mod dashboard;
 pub(crate) mod events;
 pub(crate) mod summary;
