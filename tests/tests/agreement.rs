@@ -161,11 +161,11 @@ fn a_service_reaches_no_table_that_its_crate_does_not_depend_on() {
         ("AuthTable", &["auth", "auth-mailer", "auth-operator"]),
         ("AuthOutboxTable", &["auth", "auth-mailer", "auth-operator"]),
         ("UserTable", &["user", "auth", "auth-mailer", "order", "notification-worker"]),
-        ("CartTable", &["cart", "order", "order-expiry"]),
+        ("CartTable", &["cart", "order", "order-expiry", "analytics-aggregator"]),
         ("OrderTable", &["order", "order-expiry", "payment", "payment-reconciler"]),
         ("PaymentTable", &["payment", "payment-reconciler"]),
         ("NotificationTable", &["notification", "notification-worker"]),
-        ("AnalyticsTable", &["analytics", "analytics-worker"]),
+        ("AnalyticsTable", &["analytics", "analytics-worker", "analytics-aggregator"]),
     ];
     for (table, allowed) in owners {
         for function in template.functions() {

@@ -80,7 +80,7 @@ function axes(spec, starts) {
   const steps = [1, 2, 5].flatMap((step) => Array.from({ length: 14 }, (_, power) => step * 10 ** power)).sort((a, b) => a - b);
   const name = (index) => (Number.isInteger(index) && starts[index] ? tick(starts[index], spec.granularity) : "");
   return [
-    { ...common, grid: { show: false }, incrs: spec.granularity === "hour" ? [1, 3, 6, 12, 24, 48, 96, 168] : whole, space: 64, values: (_, splits) => splits.map(name) },
+    { ...common, size: 28, grid: { show: false }, incrs: spec.granularity === "hour" ? [1, 3, 6, 12, 24, 48, 96, 168] : whole, space: 64, values: (_, splits) => splits.map(name) },
     { ...common, grid: { stroke: colour("line"), width: 1 }, incrs: steps, space: 36, size: 60, values: (_, splits) => splits.map((value) => spec.short(value * spec.unit)) },
   ];
 }

@@ -153,7 +153,7 @@ export function products({ total: { products: list } }, { choice, choose, curren
 
 export function cohorts({ cohorts: list }, from, to, download) {
   const section = card("cohorts", "Who comes back", `By week of the first visit, ${day(from)} to ${day(to)}`, download);
-  if (!list.length) return section.append(element("p", { class: "none" }, "Nobody came for the first time in these weeks."));
+  if (!list.some(({ people }) => people)) return section.append(element("p", { class: "none" }, "Nobody came for the first time in these weeks."));
   const weeks = Math.max(...list.flatMap(({ retained }) => retained.map(({ weeks_later: later }) => later)));
   const find = (cohort, later) => cohort.retained.find((one) => one.weeks_later === later);
   const columns = [

@@ -1,11 +1,17 @@
 //! Analytics: what users and orders do. Owns the raw events, which expire, and the counters made of them, which stay.
 
 pub mod bucket;
+pub mod cohort;
+mod counting;
 pub mod figures;
+mod format;
 pub mod model;
+pub mod period;
+mod report;
 mod routes;
 pub mod sketch;
 pub mod store;
+mod table;
 pub mod worker;
 
 #[cfg(test)]
@@ -16,10 +22,11 @@ use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::config::{ConfigError, Env};
 use shared::db::Table;
+use shared::http::MAX_BODY_LIMIT;
 use shared::id::Generator;
 use shared::routes::{Access, Routes, Service};
 
-use routes::{dashboard, events, summary};
+use routes::{cohorts, dashboard, events, funnel, summary, timeseries, top_products, users};
 use store::AnalyticsStore;
 
 /// What the handlers work with.
@@ -43,13 +50,18 @@ impl State {
 
 /// The front door.
 pub fn routes() -> Routes<State> {
-    let routes = Routes::new("analytics").post("/events", Access::Optional, events::post);
-    let routes = routes.get("/analytics/summary", Access::Admin, summary::get);
-    routes.get("/analytics/dashboard", Access::Public, dashboard::get).get(
-        "/analytics/dashboard/{file}",
-        Access::Public,
-        dashboard::get_file,
-    )
+    // A batch of the most events, each with all that it may have, would be larger; few have that.
+    let routes =
+        Routes::new("analytics").post("/events", Access::Optional, events::post).body_limit(MAX_BODY_LIMIT);
+    routes
+        .get("/analytics/summary", Access::Admin, summary::get)
+        .get("/analytics/timeseries", Access::Admin, timeseries::get)
+        .get("/analytics/funnel", Access::Admin, funnel::get)
+        .get("/analytics/top-products", Access::Admin, top_products::get)
+        .get("/analytics/cohorts", Access::Admin, cohorts::get)
+        .delete("/analytics/users/{id}", Access::Admin, users::delete)
+        .get("/analytics/dashboard", Access::Public, dashboard::get)
+        .get("/analytics/dashboard/{file}", Access::Public, dashboard::get_file)
 }
 
 /// The function's router.

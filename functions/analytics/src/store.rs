@@ -2,61 +2,45 @@
 //!
 //! | item | pk | sk |
 //! |---|---|---|
-//! | raw event, deleted 90 days later by the attribute `expires_at` | `EVENT#<event id>` | `EVENT` |
-//! | counter of one UTC day, stays | `DAY#<YYYY-MM-DD>` | `COUNTER#<name>` |
+//! | raw event, deleted 90 days later by the attribute `expires_at`; index `by_subject`: `subject`, `at` | `EVENT#<event id>` | `EVENT` |
+//! | figures of an hour (UTC) | `HOURS#<YYYY-MM-DD>` | `<part>#<HH>[#<product id>]#<shard>` |
+//! | figures of a day (UTC) | `DAYS#<YYYY-MM>` | `<part>#<DD>[#<product id>]#<shard>` |
+//! | custom names that are counted by name | `NAMES` | `NAMES` |
+//! | weeks that somebody was active in | `PERSON#<subject>` | `PERSON` |
+//! | user of a client's anonymous id; index `by_subject`: `subject`, `at` | `ALIAS#<anonymous id>` | `ALIAS` |
+//! | cell of a cohort | `COHORT#<Monday>` | `<weeks later>#<shard>` |
 //!
-//! A counter is an event's name, or `revenue#<currency>` or `refunds#<currency>` in minor units. Event and counters are written in one
-//! transaction on condition that the event is new: a duplicate changes nothing, and counters are always what the raw
-//! events add up to.
+//! A part is `TOTALS`, `FUNNEL` or `PRODUCT`; a subject is `USER#<user id>` or `ANON#<anonymous id>`. Parts come before hours
+//! and days, so that a query reads one part of just the time that it is about.
+//!
+//! A raw event is written once, on condition that its id is new, and has the attribute `applied` from the very transaction
+//! that adds it to the figures (`applied_rest` for what is too much for one): figures are always what the events with the
+//! mark add up to, whoever adds how often in whatever order. Figures, names and cohorts stay; they are about nobody.
+//!
+//! Figures are numbers, `e:<event's name>`, `r:<currency>` (revenue) and `f:<currency>` (refunds) of totals, `views`, `carts`,
+//! `units` and `r:<currency>` of products; and sketches of people, `visitors` of totals, `s0` to `s3` of funnels.
 
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
-use jiff::Timestamp;
-use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
-use shared::db::{DbError, Key, Table, Transaction, TransactionError, from_item};
-use shared::money::Money;
-use shared::text::Text;
-use tokio::task::JoinSet;
-use tracing::Instrument as _;
-use uuid::Uuid;
+mod apply;
+pub(crate) mod cells;
+mod events;
+mod figures;
+mod names;
+mod people;
+mod removal;
 
-use crate::model::{Counter, Days, Event, EventName, Sums};
+use aws_sdk_dynamodb::types::AttributeValue;
+use shared::db::{DbError, Table};
+
+pub(crate) use events::EVENT;
+pub use removal::Removal;
+
+/// How often a write is tried whose condition somebody else's keeps breaking.
+const ATTEMPTS: usize = 10;
 
 /// The only way to Analytics' table.
 #[derive(Debug, Clone)]
 pub struct AnalyticsStore {
     table: Table,
-}
-
-/// A raw event as stored.
-#[derive(Serialize)]
-struct EventItem<'a> {
-    id: &'a str,
-    name: &'a EventName,
-    at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_at: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_id: Option<Uuid>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    anonymous_id: Option<&'a Text<64>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    order_id: Option<Uuid>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    revenue: Option<Money>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refund: Option<Money>,
-    /// JSON text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    properties: Option<String>,
-    /// Seconds since 1970, as DynamoDB's time to live has it.
-    expires_at: i64,
-}
-
-#[derive(Deserialize)]
-struct CounterItem {
-    sk: String,
-    value: u64,
 }
 
 impl AnalyticsStore {
@@ -69,99 +53,17 @@ impl AnalyticsStore {
     pub fn table(&self) -> Table {
         self.table.clone()
     }
-
-    /// Stores an event and counts it; false where it was there before, and then nothing changes.
-    pub async fn record(&self, event: &Event) -> Result<bool, DbError> {
-        let item = EventItem {
-            id: &event.id,
-            name: &event.name,
-            at: event.at,
-            client_at: event.client_at,
-            user_id: event.user_id,
-            anonymous_id: event.anonymous_id.as_ref(),
-            order_id: event.order_id,
-            revenue: event.revenue,
-            refund: event.refund,
-            properties: event.properties.to_json(),
-            expires_at: event.expires_at(),
-        };
-        let key = Key::new(format!("EVENT#{}", event.id), "EVENT");
-        let mut transaction = Transaction::new(self.table.client());
-        transaction.add(self.table.put_write(&key, &item, "attribute_not_exists(pk)")?);
-        transaction.add(self.count_write(event.day(), &Counter::Happened(event.name.clone()), 1)?);
-        if let Some(revenue) = event.revenue {
-            let counter = Counter::Revenue(revenue.currency);
-            transaction.add(self.count_write(event.day(), &counter, revenue.amount)?);
-        }
-        if let Some(refund) = event.refund {
-            let counter = Counter::Refunds(refund.currency);
-            transaction.add(self.count_write(event.day(), &counter, refund.amount)?);
-        }
-        match transaction.run().await {
-            Ok(()) => Ok(true),
-            // Only the event's put has a condition.
-            Err(TransactionError::Cancelled(_)) => Ok(false),
-            Err(TransactionError::Db(error)) => Err(error),
-        }
-    }
-
-    fn count_write(&self, day: Date, counter: &Counter, by: u64) -> Result<TransactWriteItem, DbError> {
-        let key = Key::new(partition(day), format!("{COUNTER}{}", counter.name()));
-        self.table.update_write(&key, |update| {
-            update
-                .update_expression("ADD #value :by")
-                .expression_attribute_names("#value", "value")
-                .expression_attribute_values(":by", AttributeValue::N(by.to_string()))
-        })
-    }
-
-    /// The sums of each of these days, in order; one query per day, all at once.
-    pub async fn sums(&self, days: Days) -> Result<Vec<(Date, Sums)>, DbError> {
-        let mut queries = JoinSet::new();
-        for day in days.iter() {
-            let store = self.clone();
-            let query = async move { store.sums_of(day).await.map(|sums| (day, sums)) };
-            // A task is outside of the request's span, and its log lines would lack the request's id.
-            queries.spawn(query.in_current_span());
-        }
-        let mut sums = queries.join_all().await.into_iter().collect::<Result<Vec<_>, _>>()?;
-        sums.sort_by_key(|(day, _)| *day);
-        Ok(sums)
-    }
-
-    async fn sums_of(&self, day: Date) -> Result<Sums, DbError> {
-        let mut sums = Sums::default();
-        let mut start = None;
-        loop {
-            let query = self
-                .table
-                .client()
-                .query()
-                .table_name(self.table.name())
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":pk", AttributeValue::S(partition(day)))
-                .expression_attribute_values(":prefix", AttributeValue::S(COUNTER.to_owned()))
-                .consistent_read(true)
-                .set_exclusive_start_key(start);
-            let output = query.send().await?;
-            for item in output.items.unwrap_or_default() {
-                let CounterItem { sk, value } = from_item(item)?;
-                if let Some(counter) = sk.strip_prefix(COUNTER).and_then(Counter::parse) {
-                    sums.add(counter, value);
-                } else {
-                    tracing::warn!(sk, "a counter of unknown meaning is left out");
-                }
-            }
-            start = output.last_evaluated_key;
-            if start.is_none() {
-                return Ok(sums);
-            }
-        }
-    }
 }
 
-const COUNTER: &str = "COUNTER#";
+fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
 
-fn partition(day: Date) -> String {
-    format!("DAY#{day}")
+fn number(value: impl std::fmt::Display) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+/// Somebody else changed the same items all the time.
+fn contended() -> DbError {
+    DbError::Unavailable("others keep changing the same items".into())
 }

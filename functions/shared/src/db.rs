@@ -9,8 +9,10 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::BuildError;
-use aws_sdk_dynamodb::types::builders::{DeleteBuilder, UpdateBuilder};
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::builders::{ConditionCheckBuilder, DeleteBuilder, UpdateBuilder};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ConditionCheck, Delete, KeysAndAttributes, Put, TransactWriteItem, Update,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -18,6 +20,12 @@ pub use error::DbError;
 pub use transaction::{Cancelled, Transaction, TransactionError, retry_conflicts};
 
 use crate::page::{Cursor, Page, PageQuery};
+
+/// `BatchGetItem` takes this many keys.
+const BATCH: usize = 100;
+
+/// How often the keys that `BatchGetItem` left over are asked for.
+const ROUNDS: usize = 5;
 
 /// An item as DynamoDB has it.
 pub type Item = HashMap<String, AttributeValue>;
@@ -80,6 +88,31 @@ impl Table {
             .send()
             .await?;
         output.item.map(from_item).transpose()
+    }
+
+    /// Reads those of these items that exist, consistently, in any order; each key must be another one.
+    pub async fn get_many(&self, keys: &[Key]) -> Result<Vec<Item>, DbError> {
+        let mut items = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(BATCH) {
+            self.get_batch(keys.iter().map(Key::attributes).collect(), &mut items).await?;
+        }
+        Ok(items)
+    }
+
+    async fn get_batch(&self, mut keys: Vec<Item>, items: &mut Vec<Item>) -> Result<(), DbError> {
+        for _ in 0..ROUNDS {
+            let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
+            let wanted = wanted.build().map_err(refused)?;
+            let output = self.client.batch_get_item().request_items(&self.name, wanted).send().await?;
+            items.extend(output.responses.into_iter().flat_map(HashMap::into_values).flatten());
+            // DynamoDB leaves keys over when it throttles or the answer exceeds 16 MB.
+            let left = output.unprocessed_keys.into_iter().flat_map(HashMap::into_values);
+            keys = left.flat_map(|left| left.keys).collect();
+            if keys.is_empty() {
+                return Ok(());
+            }
+        }
+        Err(DbError::Unavailable("BatchGetItem keeps leaving keys over".into()))
     }
 
     /// Writes one item, whatever was there before.
@@ -187,6 +220,16 @@ impl Table {
     ) -> Result<TransactWriteItem, DbError> {
         let delete = fill(Delete::builder().table_name(&self.name).set_key(Some(key.attributes())));
         Ok(TransactWriteItem::builder().delete(delete.build().map_err(refused)?).build())
+    }
+
+    /// A condition of a [`Transaction`] on an item that it does not change; `fill` adds it.
+    pub fn check(
+        &self,
+        key: &Key,
+        fill: impl FnOnce(ConditionCheckBuilder) -> ConditionCheckBuilder,
+    ) -> Result<TransactWriteItem, DbError> {
+        let check = fill(ConditionCheck::builder().table_name(&self.name).set_key(Some(key.attributes())));
+        Ok(TransactWriteItem::builder().condition_check(check.build().map_err(refused)?).build())
     }
 
     /// Whether the table answers; for readiness probes.

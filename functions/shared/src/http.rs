@@ -19,7 +19,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{Instrument as _, field};
 
 pub use client_address::ClientAddress;
-pub use extract::{Json, OptionalJson, Path, Query};
+pub use extract::{Json, OptionalJson, Path, Query, read_part};
 pub use form::Form;
 pub use if_match::{ETag, IfMatch, IfNoneMatch, precondition_failed};
 
@@ -27,8 +27,11 @@ pub(crate) use extract::read;
 
 use crate::problem::Problem;
 
-/// The largest request body, in bytes.
+/// The largest request body, in bytes, of a route that does not say otherwise.
 pub const BODY_LIMIT: usize = 64 * 1024;
+
+/// The largest limit that a route may have: with its envelope, Lambda takes no more than 6 MB.
+pub const MAX_BODY_LIMIT: usize = 1024 * 1024;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -37,7 +40,7 @@ pub fn finish(routes: Router) -> Router {
     routes
         .fallback(|| async { Problem::not_found("No such path") })
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn(limit))
+        .layer(middleware::from_fn(largest))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(observe))
 }
@@ -47,17 +50,22 @@ async fn method_not_allowed(method: Method) -> Problem {
         .detail(format!("{method} is not among those that the Allow header names"))
 }
 
+/// What no route takes.
+async fn largest(request: Request, next: Next) -> Response {
+    limit(MAX_BODY_LIMIT, request, next).await
+}
+
 /// The body is in memory already (Lambda hands over the whole event), so its size is known.
-async fn limit(request: Request, next: Next) -> Response {
-    if request.body().size_hint().lower() > BODY_LIMIT as u64 {
-        return too_large().into_response();
+pub(crate) async fn limit(bytes: usize, request: Request, next: Next) -> Response {
+    if request.body().size_hint().lower() > bytes as u64 {
+        return too_large(bytes).into_response();
     }
     next.run(request).await
 }
 
-fn too_large() -> Problem {
+fn too_large(bytes: usize) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request body is too large")
-        .detail(format!("At most {BODY_LIMIT} bytes"))
+        .detail(format!("At most {bytes} bytes"))
 }
 
 fn panicked(panic: Box<dyn Any + Send>) -> Response {

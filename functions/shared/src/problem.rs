@@ -137,6 +137,16 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side")
     }
 
+    /// What happened this time, where it says so.
+    pub fn what(&self) -> Option<&str> {
+        self.detail.as_deref()
+    }
+
+    /// The extension member of this name.
+    pub fn member(&self, name: &str) -> Option<&Value> {
+        self.fields.get(name)
+    }
+
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         self.status

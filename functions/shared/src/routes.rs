@@ -20,7 +20,7 @@ use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::config::Env;
 use crate::db::Table;
-use crate::http::{self as front, Json};
+use crate::http::{self as front, BODY_LIMIT, Json};
 use crate::problem::Problem;
 use crate::token::{Caller, LoadError, Verifier};
 
@@ -73,7 +73,15 @@ impl Service {
 #[derive(Debug)]
 pub struct Routes<S> {
     name: &'static str,
-    entries: Vec<(Route, MethodRouter<S>)>,
+    entries: Vec<Entry<S>>,
+}
+
+#[derive(Debug)]
+struct Entry<S> {
+    route: Route,
+    handler: MethodRouter<S>,
+    /// The largest body, in bytes.
+    body_limit: usize,
 }
 
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
@@ -113,23 +121,34 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 
     fn add(mut self, method: Method, path: &str, access: Access, handler: MethodRouter<S>) -> Self {
-        self.entries.push((Route { method, path: path.to_owned(), access }, handler));
+        let route = Route { method, path: path.to_owned(), access };
+        self.entries.push(Entry { route, handler, body_limit: BODY_LIMIT });
+        self
+    }
+
+    /// The route that was added last takes bodies of up to so many bytes, at most [`MAX_BODY_LIMIT`](front::MAX_BODY_LIMIT).
+    #[must_use]
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        if let Some(last) = self.entries.last_mut() {
+            last.body_limit = bytes;
+        }
         self
     }
 
     /// Every route, `GET /{name}/ready` included.
     pub fn list(&self) -> Vec<Route> {
         let ready = Route { method: Method::GET, path: self.ready_path(), access: Access::Public };
-        self.entries.iter().map(|(route, _)| route.clone()).chain([ready]).collect()
+        self.entries.iter().map(|entry| entry.route.clone()).chain([ready]).collect()
     }
 
     /// The router that answers all of them, with the guards in place.
     pub fn into_router(self, state: S, service: Service) -> Router {
         let ready_path = self.ready_path();
         let mut router = Router::new();
-        for (route, handler) in self.entries {
+        for Entry { route, handler, body_limit } in self.entries {
             let guard = middleware::from_fn_with_state((Arc::clone(&service.verifier), route.access), guard);
-            router = router.route(&route.path, handler.route_layer(guard));
+            let limit = middleware::from_fn(move |request, next| front::limit(body_limit, request, next));
+            router = router.route(&route.path, handler.route_layer(guard).route_layer(limit));
         }
         let ready = Router::new().route(&ready_path, get(ready)).with_state(service);
         front::finish(router.with_state(state).merge(ready))

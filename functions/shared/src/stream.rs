@@ -34,22 +34,74 @@ pub async fn handle_batch<E: Error + 'static>(
     batch: &Event,
     process: impl AsyncFn(&EventRecord) -> Result<(), E>,
 ) -> DynamoDbEventResponse {
-    let mut response = DynamoDbEventResponse::default();
     for record in &batch.records {
         if let Err(error) = process(record).await {
-            let sequence_number = record.change.sequence_number.as_deref();
-            tracing::error!(
-                event_id = record.event_id,
-                sequence_number,
-                error = %Chain(&error),
-                "a record failed; it will be delivered again"
-            );
-            // An empty identifier means the whole batch: the safe answer for a record that cannot be named.
-            let mut failure = DynamoDbBatchItemFailure::default();
-            failure.item_identifier = Some(sequence_number.unwrap_or_default().to_owned());
-            response.batch_item_failures.push(failure);
-            break;
+            return answer(batch, Some((record, error)));
         }
+    }
+    answer::<E>(batch, None)
+}
+
+/// Serves batches, the records of each at once: `read` says what a record is, and `process` takes all of them, and must
+/// tolerate records that it has seen before.
+pub async fn serve_whole<T, E: Error + 'static>(
+    read: impl Fn(&EventRecord) -> Result<T, E>,
+    process: impl AsyncFn(&[T]) -> Result<(), E>,
+) -> Result<(), Failure> {
+    let (read, process) = (&read, &process);
+    lambda_runtime::run(service_fn(move |invocation: LambdaEvent<Event>| {
+        let span = tracing::info_span!("batch", request_id = invocation.context.request_id);
+        Box::pin(async move { Ok::<_, Failure>(handle_whole(&invocation.payload, read, process).await) })
+            .instrument(span)
+    }))
+    .await
+}
+
+/// Processes at once the records of a batch up to the first that cannot be read, and reports that one. Where processing
+/// fails they are processed one by one, up to the first that fails: it alone must not hold up all others.
+pub async fn handle_whole<T, E: Error + 'static>(
+    batch: &Event,
+    read: impl Fn(&EventRecord) -> Result<T, E>,
+    process: impl AsyncFn(&[T]) -> Result<(), E>,
+) -> DynamoDbEventResponse {
+    let mut failure = None;
+    let mut readable = Vec::with_capacity(batch.records.len());
+    for record in &batch.records {
+        match read(record) {
+            Ok(value) => readable.push(value),
+            Err(error) => {
+                failure = Some((record, error));
+                break;
+            }
+        }
+    }
+    if !readable.is_empty()
+        && let Err(error) = process(&readable).await
+    {
+        tracing::warn!(error = %Chain(&error), "the batch failed; its records are processed one by one");
+        for (record, value) in batch.records.iter().zip(&readable) {
+            if let Err(error) = process(std::slice::from_ref(value)).await {
+                return answer(batch, Some((record, error)));
+            }
+        }
+    }
+    answer(batch, failure)
+}
+
+fn answer<E: Error + 'static>(batch: &Event, failure: Option<(&EventRecord, E)>) -> DynamoDbEventResponse {
+    let mut response = DynamoDbEventResponse::default();
+    if let Some((record, error)) = failure {
+        let sequence_number = record.change.sequence_number.as_deref();
+        tracing::error!(
+            event_id = record.event_id,
+            sequence_number,
+            error = %Chain(&error),
+            "a record failed; it will be delivered again"
+        );
+        // An empty identifier means the whole batch: the safe answer for a record that cannot be named.
+        let mut failure = DynamoDbBatchItemFailure::default();
+        failure.item_identifier = Some(sequence_number.unwrap_or_default().to_owned());
+        response.batch_item_failures.push(failure);
     }
     tracing::info!(
         records = batch.records.len(),
@@ -105,6 +157,37 @@ mod tests {
         let (seen, answer) = run(records, &["b", "c"]).await;
         assert_eq!(seen, ["a", "b"]);
         assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": "2" }] }));
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_taken_whole_and_one_by_one_only_to_find_what_fails() {
+        let records = ["a", "b", "c"].map(|id| record(id, Some(id)));
+        let batch: Event = serde_json::from_value(json!({ "Records": records })).unwrap();
+        for (unreadable, failing, calls, reported) in [
+            ("", "", "abc", None),
+            ("c", "", "ab", Some("c")),
+            ("a", "", "", Some("a")),
+            ("", "b", "abc a b", Some("b")),
+            ("c", "b", "ab a b", Some("b")),
+            ("b", "a", "a a", Some("a")),
+        ] {
+            let seen = RefCell::new(Vec::new());
+            let read = |record: &EventRecord| {
+                if record.event_id == unreadable { Err(Failed) } else { Ok(record.event_id.clone()) }
+            };
+            let response = handle_whole(&batch, read, async |ids| {
+                seen.borrow_mut().push(ids.concat());
+                if ids.iter().any(|id| id == failing) { Err(Failed) } else { Ok(()) }
+            })
+            .await;
+            let failures: Vec<_> = reported.into_iter().map(|id| json!({ "itemIdentifier": id })).collect();
+            assert_eq!(serde_json::to_value(response).unwrap(), json!({ "batchItemFailures": failures }));
+            assert_eq!(seen.into_inner().join(" "), calls);
+        }
+        // What fails only in company is done one by one.
+        let response =
+            handle_whole(&batch, |_| Ok(()), async |all| if all.len() > 1 { Err(Failed) } else { Ok(()) });
+        assert_eq!(serde_json::to_value(response.await).unwrap(), json!({ "batchItemFailures": [] }));
     }
 
     #[tokio::test]

@@ -35,7 +35,7 @@ pub struct Answer {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body as JSON, text as one string; null where there is none.
+    /// The body as JSON; null where there is none.
     pub json: Value,
 }
 
@@ -91,20 +91,24 @@ impl Call {
     /// # Panics
     /// When the answer's body is neither empty nor JSON.
     pub async fn send(self, router: &Router) -> Answer {
+        let (status, headers, bytes) = self.send_raw(router).await;
+        let json =
+            if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).expect("a JSON body") };
+        let answer = Answer { status, headers, json };
+        answer.check();
+        answer
+    }
+
+    /// Sends it, for a body that is something else than JSON.
+    ///
+    /// # Panics
+    /// When the request is none.
+    pub async fn send_raw(self, router: &Router) -> (StatusCode, HeaderMap, Vec<u8>) {
         let request = self.request.body(self.body).expect("a valid request");
         let response = router.clone().oneshot(request).await.expect("routers do not fail");
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body in memory").to_bytes();
-        let is_text =
-            parts.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/"));
-        let json = match &*bytes {
-            [] => Value::Null,
-            text if is_text => String::from_utf8(text.to_vec()).expect("text in UTF-8").into(),
-            json => serde_json::from_slice(json).expect("a JSON body"),
-        };
-        let answer = Answer { status: parts.status, headers: parts.headers, json };
-        answer.check();
-        answer
+        (parts.status, parts.headers, bytes.to_vec())
     }
 }
 

@@ -89,14 +89,14 @@ pub(crate) async fn get_file(Path(name): Path<String>, known: IfNoneMatch) -> Re
 
 #[cfg(test)]
 mod tests {
-    use http::Method;
-    use shared::testing::{Answer, call};
+    use http::{HeaderMap, Method};
+    use shared::testing::call;
 
     use super::*;
     use crate::testing::App;
 
-    async fn get(app: &App, path: &str) -> Answer {
-        call(Method::GET, path).send(&app.router).await
+    async fn get(app: &App, path: &str, known: &str) -> (StatusCode, HeaderMap, Vec<u8>) {
+        call(Method::GET, path).header("if-none-match", known).send_raw(&app.router).await
     }
 
     #[tokio::test]
@@ -104,12 +104,13 @@ mod tests {
         let app = App::new().await;
         let files = FILES.iter().map(|file| (format!("/analytics/dashboard/{}", file.name), file));
         for (path, file) in files.chain([("/analytics/dashboard".to_owned(), &PAGE)]) {
-            let answer = get(&app, &path).await.expect(StatusCode::OK);
-            assert_eq!(answer.headers["content-type"], file.media_type, "{path}");
-            assert_eq!(answer.headers["cache-control"], "public, max-age=300", "{path}");
-            assert_eq!(answer.headers["content-security-policy"], POLICY, "{path}");
-            assert_eq!(answer.headers["x-content-type-options"], "nosniff", "{path}");
-            assert_eq!(answer.headers["referrer-policy"], "no-referrer", "{path}");
+            let (status, headers, body) = get(&app, &path, "\"1\"").await;
+            assert_eq!((status, body), (StatusCode::OK, file.content.into()), "{path}");
+            assert_eq!(headers["content-type"], file.media_type, "{path}");
+            assert_eq!(headers["cache-control"], "public, max-age=300", "{path}");
+            assert_eq!(headers["content-security-policy"], POLICY, "{path}");
+            assert_eq!(headers["x-content-type-options"], "nosniff", "{path}");
+            assert_eq!(headers["referrer-policy"], "no-referrer", "{path}");
         }
     }
 
@@ -117,22 +118,22 @@ mod tests {
     async fn a_file_that_the_browser_has_is_not_sent_again() {
         let app = App::new().await;
         let path = "/analytics/dashboard/dashboard.css";
-        let first = get(&app, path).await.expect(StatusCode::OK);
-        let tag = first.headers["etag"].to_str().unwrap();
-        let again = call(Method::GET, path).header("if-none-match", tag).send(&app.router).await;
-        assert_eq!(again.status, StatusCode::NOT_MODIFIED);
-        assert_eq!(again.headers["etag"], tag);
-        let other = call(Method::GET, path).header("if-none-match", "\"1\"").send(&app.router).await;
-        assert_eq!(other.status, StatusCode::OK);
-        let page = get(&app, "/analytics/dashboard").await;
-        assert_ne!(page.headers["etag"], tag);
+        let (_, headers, _) = get(&app, path, "\"1\"").await;
+        let tag = headers["etag"].to_str().unwrap();
+        let (status, again, body) = get(&app, path, tag).await;
+        assert_eq!((status, body), (StatusCode::NOT_MODIFIED, Vec::new()));
+        assert_eq!(again["etag"], tag);
+        let (status, page, _) = get(&app, "/analytics/dashboard", tag).await;
+        assert_eq!(status, StatusCode::OK);
+        assert_ne!(page["etag"], tag);
     }
 
     #[tokio::test]
     async fn other_files_are_not_there() {
         let app = App::new().await;
         for name in ["index.html", "nothing.js", "..%2fCargo.toml", "LICENSE", "README.md"] {
-            let answer = get(&app, &format!("/analytics/dashboard/{name}")).await;
+            let path = format!("/analytics/dashboard/{name}");
+            let answer = call(Method::GET, &path).send(&app.router).await;
             assert_eq!(answer.status, StatusCode::NOT_FOUND, "{name}");
         }
     }

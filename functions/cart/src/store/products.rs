@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use jiff::Timestamp;
 use shared::db::{DbError, Item, Key, from_item, retry_conflicts, to_item};
 use shared::text::Text;
@@ -14,10 +14,6 @@ use crate::model::{Category, ImageUrl, Product, ProductId, ProductPatch};
 pub(super) const ALL: &str = "ALL";
 pub(super) const IN_STOCK: &str = "IN_STOCK";
 pub(super) const SOLD_OUT: &str = "SOLD_OUT";
-/// `BatchGetItem` takes this many keys.
-const BATCH: usize = 100;
-/// How often the keys that `BatchGetItem` left over are asked for.
-const ROUNDS: usize = 5;
 
 impl CartStore {
     /// One product, read consistently, retired ones included.
@@ -31,40 +27,13 @@ impl CartStore {
         ids: impl IntoIterator<Item = &ProductId>,
     ) -> Result<HashMap<ProductId, Product>, DbError> {
         let ids: BTreeSet<&ProductId> = ids.into_iter().collect();
-        let keys: Vec<Item> = ids.into_iter().map(|id| product_key(id).attributes()).collect();
+        let keys: Vec<Key> = ids.into_iter().map(product_key).collect();
         let mut products = HashMap::with_capacity(keys.len());
-        for keys in keys.chunks(BATCH) {
-            for item in self.batch(keys.to_vec()).await? {
-                let product: Product = from_item(item)?;
-                products.insert(product.id.clone(), product);
-            }
+        for item in self.table.get_many(&keys).await? {
+            let product: Product = from_item(item)?;
+            products.insert(product.id.clone(), product);
         }
         Ok(products)
-    }
-
-    async fn batch(&self, mut keys: Vec<Item>) -> Result<Vec<Item>, DbError> {
-        let mut items = Vec::with_capacity(keys.len());
-        for _ in 0..ROUNDS {
-            let wanted = KeysAndAttributes::builder()
-                .set_keys(Some(keys))
-                .consistent_read(true)
-                .build()
-                .map_err(|error| DbError::Refused(error.into()))?;
-            let output =
-                self.table.client().batch_get_item().request_items(self.table.name(), wanted).send().await?;
-            items.extend(output.responses.into_iter().flat_map(HashMap::into_values).flatten());
-            // DynamoDB leaves keys over when it throttles or the answer exceeds 16 MB.
-            keys = output
-                .unprocessed_keys
-                .into_iter()
-                .flat_map(HashMap::into_values)
-                .flat_map(|left| left.keys)
-                .collect();
-            if keys.is_empty() {
-                return Ok(items);
-            }
-        }
-        Err(DbError::Unavailable("BatchGetItem keeps leaving keys over".into()))
     }
 
     /// Adds or replaces a product, whatever was there before (the version is the next one, not that of `product`); whether

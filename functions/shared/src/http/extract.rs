@@ -8,11 +8,12 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use super::{BODY_LIMIT, too_large};
+use super::{MAX_BODY_LIMIT, too_large};
 use crate::problem::Problem;
 
-/// A JSON body, in and out. 415 for another content type, 413 over [`BODY_LIMIT`], 400 for anything that is not `T`.
+/// A JSON body, in and out. 415 for another content type, 413 over the limit of the route, 400 for anything that is not `T`.
 #[derive(Debug, Clone)]
 pub struct Json<T>(pub T);
 
@@ -76,8 +77,9 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
+/// The route has looked at the size.
 pub(crate) async fn read(body: Body) -> Result<axum::body::Bytes, Problem> {
-    to_bytes(body, BODY_LIMIT).await.map_err(|_| too_large())
+    to_bytes(body, MAX_BODY_LIMIT).await.map_err(|_| too_large(MAX_BODY_LIMIT))
 }
 
 fn parse<T: DeserializeOwned>(is_json: bool, bytes: &[u8]) -> Result<T, Problem> {
@@ -98,15 +100,23 @@ fn parse<T: DeserializeOwned>(is_json: bool, bytes: &[u8]) -> Result<T, Problem>
         return Err(Problem::bad_request("The body must be a JSON object"));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let problem = Problem::bad_request(error.inner().to_string());
-        match error.path().to_string() {
-            path if path == "." => problem,
-            path => problem.with("field", path),
-        }
-    })?;
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(malformed)?;
     deserializer.end().map_err(|error| Problem::bad_request(error.to_string()))?;
     Ok(value)
+}
+
+/// What a part of a body says, where the parts are read one by one; 400 where it is no object, or not `T`.
+pub fn read_part<T: DeserializeOwned>(part: Value) -> Result<T, Problem> {
+    if !part.is_object() {
+        return Err(Problem::bad_request("expected a JSON object"));
+    }
+    serde_path_to_error::deserialize(part).map_err(malformed)
+}
+
+fn malformed(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let path = error.path().to_string();
+    let problem = Problem::bad_request(error.into_inner().to_string());
+    if path == "." { problem } else { problem.with("field", path) }
 }
 
 /// `application/json` or any `+json` (RFC 6838 §4.2.8), parameters aside.
