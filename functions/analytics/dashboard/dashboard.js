@@ -89,7 +89,6 @@ async function loadProducts(query, signal) {
 
 /** The catalogue's names for products; their ids do where it cannot be read. */
 async function loadNames(signal) {
-  if (names.size) return;
   const list = await answer("products", { limit: "100" }, signal).catch(() => ({ items: [] }));
   names = new Map(list.items.map(({ id, name }) => [id, name]));
 }
