@@ -26,7 +26,7 @@ use shared::http::MAX_BODY_LIMIT;
 use shared::id::Generator;
 use shared::routes::{Access, Routes, Service};
 
-use routes::{cohorts, events, funnel, summary, timeseries, top_products, users};
+use routes::{cohorts, dashboard, events, funnel, summary, timeseries, top_products, users};
 use store::AnalyticsStore;
 
 /// What the handlers work with.
@@ -60,6 +60,8 @@ pub fn routes() -> Routes<State> {
         .get("/analytics/top-products", Access::Admin, top_products::get)
         .get("/analytics/cohorts", Access::Admin, cohorts::get)
         .delete("/analytics/users/{id}", Access::Admin, users::delete)
+        .get("/analytics/dashboard", Access::Public, dashboard::get)
+        .get("/analytics/dashboard/{file}", Access::Public, dashboard::get_file)
 }
 
 /// The function's router.

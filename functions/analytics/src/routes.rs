@@ -1,6 +1,7 @@
 //! One file per path.
 
 pub(crate) mod cohorts;
+pub(crate) mod dashboard;
 pub(crate) mod events;
 pub(crate) mod funnel;
 pub(crate) mod summary;
