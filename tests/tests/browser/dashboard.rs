@@ -15,7 +15,7 @@ const NARROW: View = View { width: 360, dark: true, time_zone: "Europe/Berlin" }
 /// What would run if it became HTML.
 const HOSTILE: &str = "<img src=x onerror=window.hacked=1>";
 
-/// WebDriver's code point of a key.
+/// `WebDriver`'s code point of a key.
 const ARROW_RIGHT: &str = "\u{e014}";
 
 async fn open(view: View, name: &'static str) -> Page {
