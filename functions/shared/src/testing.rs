@@ -91,15 +91,24 @@ impl Call {
     /// # Panics
     /// When the answer's body is neither empty nor JSON.
     pub async fn send(self, router: &Router) -> Answer {
+        let (status, headers, bytes) = self.send_raw(router).await;
+        let json =
+            if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).expect("a JSON body") };
+        let answer = Answer { status, headers, json };
+        answer.check();
+        answer
+    }
+
+    /// Sends it, for a body that is something else than JSON.
+    ///
+    /// # Panics
+    /// When the request is none.
+    pub async fn send_raw(self, router: &Router) -> (StatusCode, HeaderMap, Vec<u8>) {
         let request = self.request.body(self.body).expect("a valid request");
         let response = router.clone().oneshot(request).await.expect("routers do not fail");
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body in memory").to_bytes();
-        let json =
-            if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).expect("a JSON body") };
-        let answer = Answer { status: parts.status, headers: parts.headers, json };
-        answer.check();
-        answer
+        (parts.status, parts.headers, bytes.to_vec())
     }
 }
 

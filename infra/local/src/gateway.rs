@@ -1,4 +1,7 @@
-//! Plays API Gateway's HTTP API for one function on one local port.
+//! Plays API Gateway's HTTP API on a local port for each service.
+//!
+//! On AWS all services share one origin, and a page of one calls the others. So each port answers every service's paths, and
+//! differs in one thing: what no service has a route for goes to the port's own, as a bare `localhost:8001/` should.
 //!
 //! Not a proxy to the `/lambda-url/` paths of `cargo lambda watch`: those refuse bodies that are not UTF-8 with a 500 of
 //! their own, and would hang when a function's process dies. This makes the event that AWS makes, payload format 2.0.
@@ -6,6 +9,7 @@
 
 mod answer;
 mod event;
+mod route;
 #[cfg(test)]
 mod tests;
 
@@ -27,20 +31,30 @@ use tracing::warn;
 
 use crate::ambient;
 use crate::invoke::{Failure, Functions};
+pub use route::Table;
 
 /// Most bytes of a request's body, as on AWS.
 const LARGEST_BODY: usize = 10 * 1024 * 1024;
 
-/// The function behind a port.
-#[derive(Debug, Clone)]
-pub struct Target {
+/// A function that answers requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Callee {
     /// Its name.
     pub function: String,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+/// What is behind a port.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Whose port it is: who answers what no route takes.
+    pub own: Callee,
+    /// The routes of all services.
+    pub routes: Arc<Table>,
     /// Where `cargo lambda watch` answers, such as `http://127.0.0.1:9000`.
     pub watch_url: String,
-    /// How long the function may take.
-    pub timeout: Duration,
-    /// Is notified when it takes long.
+    /// Is notified when a function takes long.
     pub doubt: Arc<Notify>,
     /// Pages of the local run itself, which are on this port too; every other request is the function's.
     pub pages: Router,
@@ -92,10 +106,12 @@ async fn forward(
     request: Request,
 ) -> Response {
     let request_id = ambient::request_id();
-    let mut response = match gateway.answer(request, peer, &request_id).await {
+    let Target { own, routes, .. } = &gateway.target;
+    let callee = routes.find(request.method().as_str(), request.uri().path(), own);
+    let mut response = match gateway.answer(callee, request, peer, &request_id).await {
         Ok(response) => response,
         Err(refusal) => {
-            let Target { function, .. } = &gateway.target;
+            let function = &callee.function;
             if refusal.status.is_server_error() {
                 warn!(
                     function,
@@ -117,6 +133,7 @@ async fn forward(
 impl Gateway {
     async fn answer(
         &self,
+        callee: &Callee,
         request: Request,
         peer: SocketAddr,
         request_id: &str,
@@ -132,7 +149,7 @@ impl Gateway {
         })?;
         let event = event::event(&parts, &body, peer.ip(), request_id, ambient::now())
             .map_err(|reason| Refusal::new(StatusCode::BAD_REQUEST, reason.to_owned()))?;
-        let answer = self.functions.invoke(&self.target.function, &event, self.target.timeout).await?;
+        let answer = self.functions.invoke(&callee.function, &event, callee.timeout).await?;
         answer::response(&answer).ok_or_else(|| {
             Failure::Unreadable("not an HTTP response in API Gateway's format".to_owned()).into()
         })

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::delivery::{self, Delivery};
 use crate::emulator::Emulator;
-use crate::gateway::{self, Target};
+use crate::gateway::{self, Callee, Table, Target};
 use crate::keys::Keys;
 use crate::logs::Console;
 use crate::outbox;
@@ -231,14 +231,15 @@ impl System {
         };
         let watch = self.watch.insert(Watch::start(settings)?);
         watch.warm_up(&self.functions).await.context("a function cannot run")?;
+        let routes = Arc::new(Table::new(template.functions()));
         for (name, port) in &self.ports.services {
             let function = template.function(name).context("a port belongs to a function")?;
             let pages =
                 if name == outbox::SERVICE { outbox::pages(&self.emulator.url)? } else { Router::new() };
             let target = Target {
-                function: name.clone(),
+                own: Callee { function: name.clone(), timeout: function.timeout },
+                routes: Arc::clone(&routes),
                 watch_url: watch.url.clone(),
-                timeout: function.timeout,
                 doubt: Arc::clone(&self.doubt),
                 pages,
             };

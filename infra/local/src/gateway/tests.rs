@@ -1,5 +1,6 @@
 //! The gateway in front of a `cargo lambda watch` that a test plays.
 
+use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +19,7 @@ const AMPLE: Duration = Duration::from_mins(1);
 /// A gateway on a free port, whose function answers every event with the same.
 struct Local {
     address: SocketAddr,
-    events: Arc<Mutex<Vec<Value>>>,
+    events: Arc<Mutex<Vec<(String, Value)>>>,
     tasks: Vec<AbortHandle>,
 }
 
@@ -35,8 +36,7 @@ impl Local {
         let watch = Router::new().route(
             "/2015-03-31/functions/{name}/invocations",
             post(move |Path(name): Path<String>, Json(event): Json<Value>| async move {
-                assert_eq!(name, "auth");
-                seen.lock().unwrap().push(event);
+                seen.lock().unwrap().push((name, event));
                 (status, Json(answer))
             }),
         );
@@ -54,9 +54,9 @@ impl Local {
         let listeners = listen(0).await.unwrap();
         let address = listeners[0].local_addr().unwrap();
         let target = Target {
-            function: "auth".to_owned(),
+            own: Callee { function: "auth".to_owned(), timeout },
+            routes: Arc::new(Table::new(&functions())),
             watch_url: watch_url.to_owned(),
-            timeout,
             doubt: Arc::default(),
             pages: Router::new(),
         };
@@ -69,7 +69,13 @@ impl Local {
     }
 
     fn event(&self) -> Value {
-        self.events.lock().unwrap().last().cloned().expect("the function was invoked")
+        let events = self.events.lock().unwrap();
+        events.last().expect("a function was invoked").1.clone()
+    }
+
+    /// The function that was invoked last.
+    fn invoked(&self) -> String {
+        self.events.lock().unwrap().last().expect("a function was invoked").0.clone()
     }
 
     fn invocations(&self) -> usize {
@@ -84,6 +90,33 @@ impl Local {
         stream.read_to_end(&mut answer).await.unwrap();
         String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
     }
+}
+
+/// Those of a template with two services.
+fn functions() -> Vec<template::Function> {
+    let template = "
+Resources:
+  Api: { Type: AWS::Serverless::HttpApi }
+  CartFunction:
+    Type: AWS::Serverless::Function
+    Metadata: { BuildProperties: { Binary: cart }, LocalPort: 1 }
+    Properties:
+      CodeUri: functions/cart
+      Timeout: 7
+      Events:
+        One: { Type: HttpApi, Properties: { Method: GET, Path: \"/products/{id}\" } }
+        Own: { Type: HttpApi, Properties: { Method: GET, Path: /products/own } }
+        Rest: { Type: HttpApi, Properties: { } }
+  UserFunction:
+    Type: AWS::Serverless::Function
+    Metadata: { BuildProperties: { Binary: user }, LocalPort: 2 }
+    Properties:
+      CodeUri: functions/user
+      Timeout: 9
+      Events:
+        Own: { Type: HttpApi, Properties: { Method: PATCH, Path: /products/own } }
+";
+    template::Template::parse(template, &BTreeMap::new()).unwrap().functions().to_vec()
 }
 
 fn ok() -> Value {
@@ -284,5 +317,26 @@ async fn localhost_answers_whatever_it_resolves_to() {
     assert_eq!(reqwest::get(format!("http://localhost:{port}/")).await.unwrap().status(), 200);
     if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await.is_ok() {
         assert_eq!(reqwest::get(format!("http://[::1]:{port}/")).await.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn a_path_of_another_service_is_answered_by_that_service() {
+    let local = Local::answering(StatusCode::OK, ok()).await;
+    let client = reqwest::Client::new();
+    for (method, path, function) in [
+        ("GET", "/products/p-1?a=1", "cart"),
+        ("GET", "/products/own", "cart"),
+        ("PATCH", "/products/own", "user"),
+        // That service's own 405.
+        ("DELETE", "/products/p-1", "cart"),
+        // What nobody has is the port's own 404, whatever AWS's default route is.
+        ("GET", "/products", "auth"),
+        ("GET", "/products/p-1/more", "auth"),
+        ("GET", "/", "auth"),
+    ] {
+        let request = client.request(method.parse().unwrap(), local.url(path));
+        assert_eq!(request.send().await.unwrap().status(), 200);
+        assert_eq!(local.invoked(), function, "{method} {path}");
     }
 }

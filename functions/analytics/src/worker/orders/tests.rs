@@ -67,10 +67,10 @@ async fn what_happens_to_an_order_is_counted_on_its_day_with_the_revenue() {
     let app = App::new().await;
     assert_eq!(app.deliver(life(1, 1999, "EUR")).await, json!({ "batchItemFailures": [] }));
     app.settle().await;
-    let query = "/analytics/summary?from=2026-01-01&to=2026-01-03";
+    let query = "/analytics/timeseries?from=2026-01-01&to=2026-01-03";
     let answer = call(Method::GET, query).token(&app.admin()).send(&app.router).await;
-    let days = &answer.expect(StatusCode::OK).json["days"];
-    let day = |n: u32, orders: Value, revenue: Value| json!({ "date": format!("2026-01-0{n}"), "events": {}, "orders": orders, "revenue": revenue, "refunds": [] });
+    let days = &answer.expect(StatusCode::OK).json["points"];
+    let day = |n: u32, orders: Value, revenue: Value| json!({ "start": format!("2026-01-0{n}T00:00:00+00:00"), "visitors": 0, "events": {}, "orders": orders, "revenue": revenue, "refunds": [] });
     assert_eq!(
         days,
         &json!([
@@ -115,6 +115,7 @@ async fn refunds_are_counted_beside_the_revenue_each_once() {
     assert_eq!(
         total(&app).await,
         json!({
+            "visitors": 0,
             "events": {},
             "orders": { "paid": 1, "partially_refunded": 2, "refunded": 1, "expired": 1 },
             "revenue": eur,
