@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
 use super::*;
-use crate::gateway::{self, Callee, Table, Target};
+use crate::gateway::{self, Callee, Target};
 
 /// Closes the attribute and the element that it may stand in, and would run if anything let it.
 const HOSTILE: &str = "\"'></title></pre><script>alert(1)</script><img src=x onerror=alert(1)>";
@@ -58,7 +58,7 @@ impl Local {
         let url = format!("http://{}", listeners[0].local_addr().unwrap());
         let target = Target {
             own: Callee { function: SERVICE.to_owned(), timeout: Duration::from_mins(1) },
-            routes: Arc::new(Table::new(&[])),
+            routes: Arc::default(),
             watch_url,
             doubt: Arc::default(),
             pages: pages(emulator).unwrap(),
