@@ -160,11 +160,17 @@ fn a_service_reaches_no_table_that_its_crate_does_not_depend_on() {
     let owners: [(&str, &[&str]); 8] = [
         ("AuthTable", &["auth", "auth-mailer", "auth-operator"]),
         ("AuthOutboxTable", &["auth", "auth-mailer", "auth-operator"]),
-        ("UserTable", &["user", "auth", "auth-mailer", "order", "notification-worker"]),
+        (
+            "UserTable",
+            &["user", "auth", "auth-mailer", "order", "notification-worker", "notification-deferred"],
+        ),
         ("CartTable", &["cart", "order", "order-expiry", "analytics-aggregator"]),
         ("OrderTable", &["order", "order-expiry", "payment", "payment-reconciler"]),
         ("PaymentTable", &["payment", "payment-reconciler"]),
-        ("NotificationTable", &["notification", "notification-worker"]),
+        (
+            "NotificationTable",
+            &["notification", "notification-worker", "notification-deferred", "notification-feedback"],
+        ),
         ("AnalyticsTable", &["analytics", "analytics-worker", "analytics-aggregator"]),
     ];
     for (table, allowed) in owners {
@@ -260,6 +266,18 @@ fn stripes_keys_are_for_payment_alone() {
         let may = statements.any(|statement| statement.covers("secretsmanager:GetSecretValue", secret));
         let name = function.name.as_str();
         assert_eq!(may, ["payment", "payment-reconciler"].contains(&name), "{name}");
+    }
+}
+
+/// Who could read it could end anybody's mails.
+#[test]
+fn what_signs_unsubscribe_links_is_for_notification_alone() {
+    let template = template();
+    for function in template.functions() {
+        let may = template.may(function, "secretsmanager:GetSecretValue", "UnsubscribeSecret");
+        let name = function.name.as_str();
+        let allowed = ["notification", "notification-worker", "notification-deferred"].contains(&name);
+        assert_eq!(may, allowed, "{name}");
     }
 }
 

@@ -5,6 +5,11 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+/// The day of a time, in UTC.
+pub fn day_of(at: Timestamp) -> Date {
+    at.to_zoned(TimeZone::UTC).date()
+}
+
 /// An hour or a day in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Bucket {
@@ -20,7 +25,7 @@ impl Bucket {
         let second = at.as_second();
         // Truncating a time that exists cannot leave the range of times.
         let hour = Timestamp::from_second(second - second.rem_euclid(3600)).unwrap_or(at);
-        [Self::Hour(hour), Self::Day(at.to_zoned(TimeZone::UTC).date())]
+        [Self::Hour(hour), Self::Day(day_of(at))]
     }
 
     /// When it begins.

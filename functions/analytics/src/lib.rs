@@ -4,10 +4,14 @@ pub mod bucket;
 pub mod cohort;
 mod counting;
 pub mod figures;
+mod format;
 pub mod model;
+pub mod period;
+mod report;
 mod routes;
 pub mod sketch;
 pub mod store;
+mod table;
 pub mod worker;
 
 #[cfg(test)]
@@ -22,7 +26,7 @@ use shared::http::MAX_BODY_LIMIT;
 use shared::id::Generator;
 use shared::routes::{Access, Routes, Service};
 
-use routes::{events, summary, users};
+use routes::{cohorts, events, funnel, summary, timeseries, top_products, users};
 use store::AnalyticsStore;
 
 /// What the handlers work with.
@@ -49,8 +53,13 @@ pub fn routes() -> Routes<State> {
     // A batch of the most events, each with all that it may have, would be larger; few have that.
     let routes =
         Routes::new("analytics").post("/events", Access::Optional, events::post).body_limit(MAX_BODY_LIMIT);
-    let routes = routes.get("/analytics/summary", Access::Admin, summary::get);
-    routes.delete("/analytics/users/{id}", Access::Admin, users::delete)
+    routes
+        .get("/analytics/summary", Access::Admin, summary::get)
+        .get("/analytics/timeseries", Access::Admin, timeseries::get)
+        .get("/analytics/funnel", Access::Admin, funnel::get)
+        .get("/analytics/top-products", Access::Admin, top_products::get)
+        .get("/analytics/cohorts", Access::Admin, cohorts::get)
+        .delete("/analytics/users/{id}", Access::Admin, users::delete)
 }
 
 /// The function's router.

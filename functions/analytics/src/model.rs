@@ -1,13 +1,11 @@
-//! Events, who they are about, and the sums of them that a shop owner asks for.
+//! Events, and who they are about.
 
 mod device;
 mod event;
 mod name;
 mod properties;
-mod sums;
 
 pub use device::Device;
 pub use event::{AnonymousId, Event, Sold, Subject};
 pub use name::EventName;
 pub use properties::Properties;
-pub use sums::{Days, Sums, day_of};

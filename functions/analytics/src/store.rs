@@ -29,14 +29,10 @@ mod people;
 mod removal;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use jiff::civil::Date;
 use shared::db::{DbError, Table};
 
 pub(crate) use events::EVENT;
 pub use removal::Removal;
-
-use crate::bucket::Bucket;
-use crate::model::{Days, Sums};
 
 /// How often a write is tried whose condition somebody else's keeps breaking.
 const ATTEMPTS: usize = 10;
@@ -56,13 +52,6 @@ impl AnalyticsStore {
     /// The table, for readiness probes.
     pub fn table(&self) -> Table {
         self.table.clone()
-    }
-
-    /// The sums of each of these days, in order.
-    pub async fn sums(&self, days: Days) -> Result<Vec<(Date, Sums)>, DbError> {
-        let totals = self.totals(&days.iter().map(Bucket::Day).collect()).await?;
-        let sums = |day| totals.get(&Bucket::Day(day)).map(Sums::of).unwrap_or_default();
-        Ok(days.iter().map(|day| (day, sums(day))).collect())
     }
 }
 

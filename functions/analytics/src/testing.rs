@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::State;
 use crate::sketch::Sketch;
 use crate::store::AnalyticsStore;
-use crate::worker::{Aggregator, Worker, event_of, orders_of};
+use crate::worker::{Aggregator, Worker, event_of, facts_of};
 
 /// When the tests begin.
 pub(crate) const NOW: &str = "2026-01-01T00:00:00Z";
@@ -110,7 +110,7 @@ impl App {
         batch.records = records;
         let worker = Worker { analytics: self.analytics.clone(), clock: self.clock.clone() };
         let process = async |orders: &[_]| worker.process(orders).await;
-        serde_json::to_value(handle_whole(&batch, orders_of, process).await).unwrap()
+        serde_json::to_value(handle_whole(&batch, facts_of, process).await).unwrap()
     }
 }
 

@@ -31,7 +31,7 @@ use uuid::Uuid;
 use crate::mails;
 use crate::model::PasswordHash;
 use crate::model::one_time::{OneTime, OneTimeToken, Purpose, fingerprint};
-use crate::outbox::{Event, Unreadable, Whose, from_record};
+use crate::outbox::{Event, Recorded, Unreadable, Whose, from_record};
 use crate::store::AuthStore;
 use crate::throttle::{Kind, Subject, Throttle};
 
@@ -94,7 +94,7 @@ impl<M: Mailer> Worker<M> {
         if self.accounts.event_is_done(id).await? {
             return Ok(());
         }
-        let Some((to, mail)) = self.compose(&recorded.event).await? else {
+        let Some((to, mail)) = self.compose(&recorded).await? else {
             tracing::info!(event_id = %id, "nobody to write to");
             return Ok(());
         };
@@ -113,8 +113,8 @@ impl<M: Mailer> Worker<M> {
         Ok(())
     }
 
-    async fn compose(&self, event: &Event) -> Result<Option<(Email, Mail)>, Error> {
-        match event {
+    async fn compose(&self, recorded: &Recorded) -> Result<Option<(Email, Mail)>, Error> {
+        match &recorded.event {
             Event::EmailVerificationRequested { user_id } => self.email_verification(*user_id).await,
             Event::PasswordForgotten { whose } => self.password_reset(whose).await,
             Event::PasswordChanged { user_id } => {
@@ -127,7 +127,11 @@ impl<M: Mailer> Worker<M> {
                 let profile = self.users.profile(*user_id).await?;
                 Ok(profile.map(|profile| (former.clone(), mails::email_changed(&profile))))
             }
-            Event::Nothing => Ok(None),
+            Event::NewSignIn { user_id, device } => {
+                self.notice(*user_id, |profile| mails::new_sign_in(profile, recorded.at, device, &self.api))
+                    .await
+            }
+            Event::UserRegistered { .. } | Event::Nothing => Ok(None),
         }
     }
 

@@ -2,11 +2,15 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
 use shared::mail::{Mail, escape};
 use user::model::Profile;
 
 use crate::model::one_time::{OneTimeToken, Purpose};
 use crate::outbox::FactorChange;
+
+/// What strangers wrote is cut off after so many characters.
+const MAX_FOREIGN: usize = 100;
 
 /// A paragraph.
 enum Part {
@@ -86,6 +90,26 @@ pub(crate) fn factor_changed(profile: &Profile, change: FactorChange, api: &str)
     notice(profile, subject, "the account", what, api)
 }
 
+/// That somebody logged in from a device that is new.
+pub(crate) fn new_sign_in(profile: &Profile, at: Timestamp, device: &str, api: &str) -> Mail {
+    let mut parts = vec![
+        Text(format!(
+            "somebody logged in to the account \"{}\" on {}, from a device that it was not used from before. It calls itself:",
+            profile.username.as_str(),
+            at.strftime("%Y-%m-%d at %H:%M UTC"),
+        )),
+        Copy(one_line(device)),
+    ];
+    parts.extend(if_it_was_not_you(api));
+    mail(Some(profile), "New sign-in to your account", parts)
+}
+
+/// What a stranger wrote, fit for a line of a mail: nothing in it breaks the line, or is shown in another order than it is
+/// written in. Those who name devices write ASCII.
+fn one_line(text: &str) -> String {
+    text.chars().filter(|c| c.is_ascii() && !c.is_control()).take(MAX_FOREIGN).collect()
+}
+
 /// That mail goes to another address from now on. It does not say which: this one may be in other hands by now.
 pub(crate) fn email_changed(profile: &Profile) -> Mail {
     let name = profile.username.as_str();
@@ -100,16 +124,17 @@ pub(crate) fn email_changed(profile: &Profile) -> Mail {
 }
 
 fn notice(profile: &Profile, subject: &str, whose: &str, what: &str, api: &str) -> Mail {
-    mail(
-        Some(profile),
-        subject,
-        vec![
-            Text(format!("{whose} \"{}\" {what}.", profile.username.as_str())),
-            Text("If it was you, all is well. If not, somebody else is in your account: set a new password at once, by".to_owned()),
-            Copy(format!("POST {api}/password/forgot")),
-            Text("and if that does not bring you a mail, write to our support.".to_owned()),
-        ],
-    )
+    let mut parts = vec![Text(format!("{whose} \"{}\" {what}.", profile.username.as_str()))];
+    parts.extend(if_it_was_not_you(api));
+    mail(Some(profile), subject, parts)
+}
+
+fn if_it_was_not_you(api: &str) -> [Part; 3] {
+    [
+        Text("If it was you, all is well. If not, somebody else is in your account: set a new password at once, by".to_owned()),
+        Copy(format!("POST {api}/password/forgot")),
+        Text("and if that does not bring you a mail, write to our support.".to_owned()),
+    ]
 }
 
 /// `to` is whom to call by name; nobody where the address may be a stranger's, to whom somebody would write by a name of
@@ -186,6 +211,7 @@ mod tests {
             password_changed(&profile, API),
             factor_changed(&profile, FactorChange::Disabled, API),
             email_changed(&profile),
+            new_sign_in(&profile, Timestamp::UNIX_EPOCH, "curl", API),
         ] {
             assert!(mail.html.contains("Hello &lt;img src=x onerror=&#39;a()&#39;&gt;"), "{}", mail.html);
             assert!(!mail.html.contains("<img") && !mail.text.contains(&token.hash()));

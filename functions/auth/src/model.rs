@@ -1,6 +1,7 @@
 //! Accounts, passwords, second factors and sessions: what they are, and what is acceptable.
 
 pub mod client;
+pub(crate) mod device;
 pub(crate) mod factor;
 pub(crate) mod one_time;
 mod password;
@@ -68,6 +69,10 @@ pub struct Account {
     /// The second factor: in force, or waiting for its confirmation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub factor: Option<Factor>,
+    /// The devices that the account was used from, the oldest first: fingerprints, of which
+    /// [`note_device`](Self::note_device) keeps a few.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<String>,
     /// When the user registered.
     pub created_at: Timestamp,
 }
@@ -105,6 +110,7 @@ mod tests {
             activated: true,
             session_changes: 0,
             factor: None,
+            devices: Vec::new(),
             created_at: Timestamp::UNIX_EPOCH,
         };
         assert!(account(true, &[]).opens_without_password());

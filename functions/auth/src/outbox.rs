@@ -1,8 +1,11 @@
-//! What happened in Auth that somebody is told of by mail: events without secrets, in a table of their own, whose stream
-//! wakes `auth-mailer`.
+//! The events of Auth: what happened, without secrets, in a table of their own, whose stream wakes `auth-mailer`.
 //!
 //! An event is written in the transaction of what it tells of, so that there is never one without the other
-//! ([`AuthStore::event_write`](crate::store::AuthStore::event_write)).
+//! ([`AuthStore::event_write`](crate::store::AuthStore::event_write)). It is never changed: [`Recorded`] is the form in which
+//! everybody reads it, its `id` stays the same however often the stream brings it, and its `version` says how it is written.
+//! A further kind of event, or a further member that may be absent, does not change the version; readers pass over
+//! members that they do not know. Whatever else changes counts [`VERSION`] up, and readers refuse versions that are newer
+//! than they are.
 
 use aws_lambda_events::event::dynamodb::EventRecord;
 use jiff::Timestamp;
@@ -10,10 +13,25 @@ use serde::{Deserialize, Serialize};
 use user::model::{Email, Username};
 use uuid::Uuid;
 
+/// How events are written today.
+pub const VERSION: u32 = 1;
+
 /// What happened. It says whom to write to and never holds a token, a code or a password, because a stream shows it whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Event {
+    /// Somebody registered. Nobody is told; the mail that verifies the address has an event of its own.
+    UserRegistered {
+        /// Who that is now.
+        user_id: Uuid,
+    },
+    /// A user logged in from a device that the account was never used from.
+    NewSignIn {
+        /// Whose account.
+        user_id: Uuid,
+        /// What the device called itself, shortened: text that a stranger may have written.
+        device: String,
+    },
     /// Somebody registered, or asked for the mail again: the user's address is to be verified.
     EmailVerificationRequested {
         /// Whose.
@@ -71,11 +89,14 @@ pub enum FactorChange {
     RecoveryCodeUsed,
 }
 
-/// An event as it is stored.
+/// An event as it is stored, and as the stream brings it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recorded {
-    /// UUIDv7.
+    /// UUIDv7. What comes again has it again.
     pub id: Uuid,
+    /// How it is written; events from before there were versions have the first.
+    #[serde(default = "first_version")]
+    pub version: u32,
     /// When it happened.
     pub at: Timestamp,
     /// What happened.
@@ -84,13 +105,36 @@ pub struct Recorded {
 
 /// A record of the stream that cannot be read; it must not be passed over.
 #[derive(Debug, thiserror::Error)]
-#[error("the record's image is not an event")]
-pub struct Unreadable(#[source] serde_dynamo::Error);
+pub enum Unreadable {
+    /// It is something else.
+    #[error("the record's image is not an event")]
+    NoEvent(#[from] serde_dynamo::Error),
+    /// A newer Auth wrote it.
+    #[error("events of version {0} are not known here")]
+    Version(u32),
+}
+
+fn first_version() -> u32 {
+    1
+}
+
+/// The one member whose meaning no version changes.
+#[derive(Deserialize)]
+struct Versioned {
+    #[serde(default = "first_version")]
+    version: u32,
+}
 
 /// The event that a record of the outbox's stream brings; none where an event was merely marked, or deleted.
 pub fn from_record(record: &EventRecord) -> Result<Option<Recorded>, Unreadable> {
     if record.event_name != "INSERT" {
         return Ok(None);
     }
-    serde_dynamo::from_item(record.change.new_image.clone()).map(Some).map_err(Unreadable)
+    let image = &record.change.new_image;
+    // First: what a newer version says may not be readable as an event of this one, or worse, may be.
+    let Versioned { version } = serde_dynamo::from_item(image.clone())?;
+    if version > VERSION {
+        return Err(Unreadable::Version(version));
+    }
+    Ok(Some(serde_dynamo::from_item(image.clone())?))
 }

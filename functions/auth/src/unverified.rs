@@ -122,6 +122,6 @@ mod tests {
         app.register("alice").await;
         let _logged_in = login(&app, "alice", PASSWORD).await.expect(StatusCode::OK);
         let _refused = login(&app, "alice", "wrong password").await.expect(StatusCode::UNAUTHORIZED);
-        assert_eq!(app.database.items::<Value>("AuthOutboxTable").await.len(), 1, "the registration's");
+        assert_eq!(app.database.items::<Value>("AuthOutboxTable").await.len(), 2, "the registration's");
     }
 }

@@ -1,11 +1,14 @@
-//! Notification: tells users what happens to their orders. Owns what each user wants to be told, by which channel, and
-//! the record of what was sent; never an address.
+//! Notification: tells users what happens to their orders. Owns what each user wants to be told, by which channel and when, the
+//! record of what was sent, and the addresses that take no mail; never an address in the clear.
 
+pub mod deferred;
+pub mod feedback;
 pub mod messages;
 pub mod model;
 mod routes;
 pub mod sender;
 pub mod store;
+pub mod unsubscribe;
 pub mod worker;
 
 #[cfg(test)]
@@ -14,27 +17,33 @@ mod testing;
 use axum::Router;
 use shared::aws::Aws;
 use shared::clock::Clock;
-use shared::config::{ConfigError, Env};
+use shared::config::Env;
 use shared::db::Table;
 use shared::routes::{Access, Routes, Service};
+use shared::run::Failure;
 
-use routes::{notifications, preferences};
+use routes::{notifications, preferences, read, unsubscribe as unsubscription};
 use store::NotificationStore;
+use unsubscribe::LinkKeys;
 
 /// What the handlers work with.
 #[derive(Debug, Clone)]
 pub struct State {
     /// This service's table.
     pub notifications: NotificationStore,
+    /// What signs the links by which mails are ended.
+    pub link_keys: LinkKeys,
     /// Time.
     pub clock: Clock,
 }
 
 impl State {
-    /// The state of a running function: the table that `NOTIFICATION_TABLE` names.
-    pub fn new(env: &Env, aws: &Aws) -> Result<Self, ConfigError> {
+    /// The state of a running function: the table that `NOTIFICATION_TABLE` names, and the secret that `UNSUBSCRIBE_SECRET`
+    /// names.
+    pub async fn new(env: &Env, aws: &Aws) -> Result<Self, Failure> {
         let table = Table::new(aws.dynamodb(), env.required("NOTIFICATION_TABLE")?);
-        Ok(Self { notifications: NotificationStore::new(table), clock: Clock::system() })
+        let link_keys = LinkKeys::load(&aws.secrets_manager(), env.required("UNSUBSCRIBE_SECRET")?).await?;
+        Ok(Self { notifications: NotificationStore::new(table), link_keys, clock: Clock::system() })
     }
 }
 
@@ -42,8 +51,12 @@ impl State {
 pub fn routes() -> Routes<State> {
     Routes::new("notification")
         .get("/notifications", Access::Caller, notifications::list)
+        .post("/notifications/read", Access::Caller, read::post_all)
+        .post("/notifications/{id}/read", Access::Caller, read::post)
         .get("/notifications/preferences", Access::Caller, preferences::get)
         .put("/notifications/preferences", Access::Caller, preferences::put)
+        .get("/notifications/unsubscribe/{token}", Access::Public, unsubscription::get)
+        .post("/notifications/unsubscribe/{token}", Access::Public, unsubscription::post)
 }
 
 /// The function's router.

@@ -8,7 +8,7 @@ use shared::routes::Service;
 fn main() -> ExitCode {
     shared::run::start(|env| async move {
         let aws = Aws::new(&env)?;
-        let state = notification::State::new(&env, &aws)?;
+        let state = notification::State::new(&env, &aws).await?;
         let service = Service::load(&env, &aws, [state.notifications.table()]).await?;
         shared::run::http(notification::router(state, service)).await
     })

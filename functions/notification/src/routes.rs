@@ -2,3 +2,5 @@
 
 pub(crate) mod notifications;
 pub(crate) mod preferences;
+pub(crate) mod read;
+pub(crate) mod unsubscribe;

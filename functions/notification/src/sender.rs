@@ -3,7 +3,7 @@
 use aws_sdk_sns::types::MessageAttributeValue;
 use shared::aws::Aws;
 use shared::config::{ConfigError, Env};
-use shared::mail::{Mailer as _, Ses};
+use shared::mail::{Envelope, Ses};
 use shared::sending::{SendError, classify, send_once};
 use user::model::{Email, Phone};
 
@@ -12,7 +12,12 @@ use crate::messages::Message;
 /// Whatever sends messages; the answer is the id that the provider gave the message.
 pub trait Sender {
     /// Sends `message` as an e-mail.
-    fn email(&self, to: &Email, message: &Message) -> impl Future<Output = Result<String, SendError>> + Send;
+    fn email(
+        &self,
+        to: &Email,
+        message: &Message,
+        envelope: &Envelope,
+    ) -> impl Future<Output = Result<String, SendError>> + Send;
 
     /// Sends `message` as an SMS.
     fn sms(&self, to: &Phone, message: &Message) -> impl Future<Output = Result<String, SendError>> + Send;
@@ -34,8 +39,8 @@ impl AwsSender {
 }
 
 impl Sender for AwsSender {
-    async fn email(&self, to: &Email, message: &Message) -> Result<String, SendError> {
-        self.ses.send(to.as_str(), &message.mail).await
+    async fn email(&self, to: &Email, message: &Message, envelope: &Envelope) -> Result<String, SendError> {
+        self.ses.send_in(to.as_str(), &message.mail, envelope).await
     }
 
     async fn sms(&self, to: &Phone, message: &Message) -> Result<String, SendError> {

@@ -1,21 +1,34 @@
 //! Notification's table.
 //!
-//! | item | pk | sk |
-//! |---|---|---|
-//! | message | `USER#<user id>` | `NOTIFICATION#<event time>#<event id>#<channel>` |
-//! | preferences | `USER#<user id>` | `PREFERENCES` |
+//! | item | pk | sk | index |
+//! |---|---|---|---|
+//! | notification | `USER#<user id>` | `NOTIFICATION#<notification id>` | `due`: `due_pk` = `DEFERRED`, `due_at`, while a message waits for the end of quiet hours |
+//! | pointer to an unread one | `USER#<user id>` | `UNREAD#<notification id>` | |
+//! | how many are unread | `USER#<user id>` | `UNREAD` | |
+//! | preferences | `USER#<user id>` | `PREFERENCES` | |
+//! | suppressed address | `ADDRESS#<SHA-256 of the address in lower case>` | `SUPPRESSED` | |
 //!
-//! A message's key is made of the event and the channel alone: there is one item, and so one message, for each. It is
-//! written before the message is sent, as the claim to send it; see [`worker`](crate::worker).
+//! A notification's id is made of the event alone: there is one item for each, written before anything is sent, and in it one
+//! delivery per channel. A delivery is claimed before it is sent; see [`worker`](crate::worker). The pointers and
+//! the number of unread ones change in the transactions that write or mark them.
+
+mod deliveries;
+mod due;
+mod inbox;
+mod suppression;
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use jiff::Timestamp;
+use order::events::OrderEvent;
 use serde::{Deserialize, Serialize};
 use shared::db::{DbError, Key, Table, Transaction, TransactionError};
-use shared::page::{Page, PageQuery};
 use uuid::Uuid;
 
-use crate::model::{Channel, Notification, Preferences, Status};
+pub use deliveries::{Feedback, Outcome};
+pub use due::DuePage;
+pub use inbox::Listed;
+
+use crate::model::{Channel, Notification, Preferences, Status, Topic};
 
 /// The only way to Notification's table.
 #[derive(Debug, Clone)]
@@ -23,50 +36,111 @@ pub struct NotificationStore {
     table: Table,
 }
 
-/// What tells a message from every other.
-#[derive(Debug, Clone, Copy)]
-pub struct MessageKey<'a> {
+/// A notification with its deliveries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
     /// Who is told.
     pub user_id: Uuid,
-    /// When the event happened.
-    pub at: Timestamp,
-    /// The event's id.
-    pub event_id: &'a str,
-    /// How it is told.
-    pub channel: Channel,
-}
-
-/// How an attempt to send ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// The provider took the message and calls it this.
-    Sent(String),
-    /// The provider could not take it, for this reason; it may be tried again.
-    Failed(String),
-    /// The provider will never take it, for this reason.
-    Rejected(String),
-}
-
-#[derive(Serialize)]
-struct MessageItem {
+    /// Of what.
     #[serde(flatten)]
-    notification: Notification,
-    event_id: String,
-    /// How often it was tried.
-    attempts: u32,
-    /// When the last attempt began.
-    claimed_at: Timestamp,
+    pub notification: Notification,
+    /// The event's id.
+    pub event_id: String,
+    /// By e-mail, where that was wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<Delivery>,
+    /// By SMS, where that was wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sms: Option<Delivery>,
+    /// What waits for the end of quiet hours.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
 }
 
-#[derive(Serialize, Deserialize)]
+/// An event that is to be told later, with its place in the index `due`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    due_pk: String,
+    due_at: String,
+    /// JSON text, as the order was when it happened.
+    #[serde(rename = "held")]
+    event: String,
+}
+
+/// A message on one channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// What became of it.
+    pub status: Status,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When the last attempt began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_at: Option<Timestamp>,
+    /// What the provider calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+    /// Why it ended as it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Delivery {
+    /// One that nobody has tried yet.
+    pub fn new(status: Status) -> Self {
+        Self { status, attempts: 0, claimed_at: None, message_id: None, reason: None }
+    }
+
+    /// One that its maker is sending.
+    pub fn sending(now: Timestamp) -> Self {
+        Self { attempts: 1, claimed_at: Some(now), ..Self::new(Status::Sending) }
+    }
+}
+
+impl Held {
+    /// The event, to be told at `until`.
+    pub fn new(event: &OrderEvent, until: Timestamp) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            due_pk: due::DEFERRED.to_owned(),
+            due_at: sortable(until),
+            event: serde_json::to_string(event)?,
+        })
+    }
+
+    /// The event.
+    pub fn event(&self) -> Result<OrderEvent, serde_json::Error> {
+        serde_json::from_str(&self.event)
+    }
+}
+
+impl Stored {
+    /// The delivery by this channel.
+    pub fn delivery(&self, channel: Channel) -> Option<&Delivery> {
+        match channel {
+            Channel::Email => self.email.as_ref(),
+            Channel::Sms => self.sms.as_ref(),
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn delivery_mut(&mut self, channel: Channel) -> &mut Option<Delivery> {
+        match channel {
+            Channel::Email => &mut self.email,
+            Channel::Sms => &mut self.sms,
+        }
+    }
+
+    fn key(&self) -> Key {
+        key(self.user_id, self.notification.id)
+    }
+}
+
+#[derive(Default, Deserialize)]
 struct PreferencesItem {
     preferences: Preferences,
-    updated_at: Timestamp,
-}
-
-#[derive(Deserialize)]
-struct StatusItem {
-    status: Status,
+    /// How often they were written; a change on condition of it undoes nobody else's.
+    #[serde(default)]
+    version: u64,
 }
 
 impl NotificationStore {
@@ -82,79 +156,60 @@ impl NotificationStore {
 
     /// What the user wants to be told; the default until the user says otherwise.
     pub async fn preferences(&self, user_id: Uuid) -> Result<Preferences, DbError> {
-        let item: Option<PreferencesItem> = self.table.get(&preferences_key(user_id)).await?;
-        Ok(item.map(|item| item.preferences).unwrap_or_default())
+        Ok(self.preferences_item(user_id).await?.preferences)
+    }
+
+    async fn preferences_item(&self, user_id: Uuid) -> Result<PreferencesItem, DbError> {
+        Ok(self.table.get(&preferences_key(user_id)).await?.unwrap_or_default())
     }
 
     /// Replaces what the user wants to be told.
     pub async fn put_preferences(
         &self,
         user_id: Uuid,
-        preferences: Preferences,
-        updated_at: Timestamp,
+        preferences: &Preferences,
+        now: Timestamp,
     ) -> Result<(), DbError> {
-        self.table.put(&preferences_key(user_id), &PreferencesItem { preferences, updated_at }).await
+        self.write_preferences(user_id, preferences, None, now).await.map(|_| ())
     }
 
-    /// The user's messages, of the newest event first.
-    pub async fn notifications(
+    /// Has the user get no more mail about these topics, and leaves everything else as it is.
+    pub async fn unsubscribe(&self, user_id: Uuid, topics: &[Topic], now: Timestamp) -> Result<(), DbError> {
+        loop {
+            let PreferencesItem { mut preferences, version } = self.preferences_item(user_id).await?;
+            for topic in topics {
+                preferences.channels(*topic).email = false;
+            }
+            // Somebody else may have changed them meanwhile: then theirs is the state to start from.
+            if self.write_preferences(user_id, &preferences, Some(version), now).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Writes them, where one is given on condition that they are still of this version; whether they were.
+    async fn write_preferences(
         &self,
         user_id: Uuid,
-        page: &PageQuery,
-    ) -> Result<Page<Notification>, DbError> {
-        self.table.page(&partition(user_id), NOTIFICATION, page).await
-    }
-
-    /// Claims a message for the caller to send; whether the caller got it. Only a message that nobody ever claimed, or
-    /// whose last attempt certainly failed, can be claimed.
-    pub async fn claim(
-        &self,
-        key: MessageKey<'_>,
-        notification: &Notification,
+        preferences: &Preferences,
+        version: Option<u64>,
         now: Timestamp,
     ) -> Result<bool, DbError> {
-        let event_id = key.event_id.to_owned();
-        let key = key.in_table();
-        let item = MessageItem { notification: notification.clone(), event_id, attempts: 1, claimed_at: now };
-        if self.write(self.table.put_write(&key, &item, "attribute_not_exists(pk)")?).await? {
-            return Ok(true);
-        }
-        let status = self.table.get::<StatusItem>(&key).await?.map(|item| item.status);
-        if status == Some(Status::Sending) {
-            tracing::warn!(event_id = item.event_id, "already claimed, and not known to be sent; left alone");
-        }
-        if status != Some(Status::Failed) {
-            return Ok(false);
-        }
-        self.write(self.table.update_write(&key, |update| {
-            update
-                .update_expression("SET #status = :sending, claimed_at = :now ADD attempts :one")
-                .condition_expression("#status = :failed")
-                .expression_attribute_names("#status", "status")
-                .expression_attribute_values(":sending", text(Status::Sending.as_str()))
-                .expression_attribute_values(":failed", text(Status::Failed.as_str()))
+        let preferences = serde_dynamo::to_attribute_value(preferences).map_err(DbError::Format)?;
+        let number = |number: u64| AttributeValue::N(number.to_string());
+        self.write(self.table.update_write(&preferences_key(user_id), |update| {
+            let update = update
+                .update_expression("SET preferences = :preferences, updated_at = :now ADD version :one")
+                .expression_attribute_values(":preferences", preferences)
                 .expression_attribute_values(":now", text(now.to_string()))
-                .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
-        })?)
-        .await
-    }
-
-    /// Notes how the attempt of whoever holds the claim ended; whether there was an attempt to end.
-    pub async fn settle(&self, key: MessageKey<'_>, outcome: &Outcome) -> Result<bool, DbError> {
-        let (status, name, value) = match outcome {
-            Outcome::Sent(id) => (Status::Sent, "message_id", id),
-            Outcome::Failed(reason) => (Status::Failed, "reason", reason),
-            Outcome::Rejected(reason) => (Status::Rejected, "reason", reason),
-        };
-        self.write(self.table.update_write(&key.in_table(), |update| {
-            update
-                .update_expression("SET #status = :status, #name = :value")
-                .condition_expression("#status = :sending")
-                .expression_attribute_names("#status", "status")
-                .expression_attribute_names("#name", name)
-                .expression_attribute_values(":status", text(status.as_str()))
-                .expression_attribute_values(":value", text(value))
-                .expression_attribute_values(":sending", text(Status::Sending.as_str()))
+                .expression_attribute_values(":one", number(1));
+            match version {
+                None => update,
+                Some(0) => update.condition_expression("attribute_not_exists(version)"),
+                Some(version) => update
+                    .condition_expression("version = :version")
+                    .expression_attribute_values(":version", number(version)),
+            }
         })?)
         .await
     }
@@ -163,8 +218,15 @@ impl NotificationStore {
     /// whose answer was lost: a repeated claim would take its own success for somebody else's, and a repeated outcome
     /// would undo the claim that somebody else took since.
     async fn write(&self, write: TransactWriteItem) -> Result<bool, DbError> {
+        self.write_all([write]).await
+    }
+
+    /// Whether all conditions held.
+    async fn write_all(&self, writes: impl IntoIterator<Item = TransactWriteItem>) -> Result<bool, DbError> {
         let mut transaction = Transaction::new(self.table.client());
-        transaction.add(write);
+        for write in writes {
+            transaction.add(write);
+        }
         match transaction.run().await {
             Ok(()) => Ok(true),
             Err(TransactionError::Cancelled(_)) => Ok(false),
@@ -175,12 +237,8 @@ impl NotificationStore {
 
 const NOTIFICATION: &str = "NOTIFICATION#";
 
-impl MessageKey<'_> {
-    fn in_table(&self) -> Key {
-        // All nine decimals, so that times sort as text.
-        let sk = format!("{NOTIFICATION}{:.9}#{}#{}", self.at, self.event_id, self.channel.as_str());
-        Key::new(partition(self.user_id), sk)
-    }
+fn key(user_id: Uuid, id: Uuid) -> Key {
+    Key::new(partition(user_id), format!("{NOTIFICATION}{id}"))
 }
 
 fn partition(user_id: Uuid) -> String {
@@ -193,4 +251,9 @@ fn preferences_key(user_id: Uuid) -> Key {
 
 fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
+}
+
+/// A time as text that sorts: RFC 3339 with milliseconds.
+fn sortable(at: Timestamp) -> String {
+    format!("{at:.3}")
 }

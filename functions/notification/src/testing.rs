@@ -10,6 +10,7 @@ use order::model::{Act, Actor, Line, Order, Status};
 use serde_json::Value;
 use shared::clock::Clock;
 use shared::db::Key;
+use shared::mail::Envelope;
 use shared::money::Money;
 use shared::routes::Service;
 use shared::sending::SendError;
@@ -23,6 +24,7 @@ use crate::State;
 use crate::messages::Message;
 use crate::sender::Sender;
 use crate::store::NotificationStore;
+use crate::unsubscribe::LinkKeys;
 use crate::worker::Worker;
 
 const NOW: &str = "2026-01-01T00:00:00Z";
@@ -35,6 +37,8 @@ pub(crate) const ORDER_ID: &str = "01930000-0000-7000-8000-000000000007";
 pub(crate) struct Recorder {
     /// Recipient and subject of all that was sent.
     pub(crate) sent: Arc<Mutex<Vec<(String, String)>>>,
+    /// What went with the mails.
+    pub(crate) envelopes: Arc<Mutex<Vec<Envelope>>>,
     /// How the next attempts fail; afterwards, all succeed.
     pub(crate) failures: Arc<Mutex<VecDeque<SendError>>>,
 }
@@ -53,7 +57,8 @@ impl Recorder {
 }
 
 impl Sender for Recorder {
-    async fn email(&self, to: &Email, message: &Message) -> Result<String, SendError> {
+    async fn email(&self, to: &Email, message: &Message, envelope: &Envelope) -> Result<String, SendError> {
+        self.envelopes.lock().unwrap().push(envelope.clone());
         self.send(to.as_str(), message).await
     }
 
@@ -67,7 +72,7 @@ pub(crate) struct App {
     pub(crate) worker: Worker<Recorder>,
     /// A token of `mahindra`.
     pub(crate) token: String,
-    database: Database,
+    pub(crate) database: Database,
 }
 
 impl App {
@@ -79,10 +84,22 @@ impl App {
         let users = UserStore::new(database.table("UserTable"));
         users.put_profile(&profile()).await.unwrap();
         let service = Service { verifier: issuer().verifier(&clock), tables: vec![notifications.table()] };
-        let state = State { notifications: notifications.clone(), clock: clock.clone() };
+        let link_keys = LinkKeys::parse(&format!(r#"{{"current":"{}"}}"#, "k".repeat(32))).unwrap();
+        let state = State {
+            notifications: notifications.clone(),
+            link_keys: link_keys.clone(),
+            clock: clock.clone(),
+        };
         Self {
             router: crate::router(state, service),
-            worker: Worker { notifications, users, sender: Recorder::default(), clock },
+            worker: Worker {
+                notifications,
+                users,
+                sender: Recorder::default(),
+                link_keys,
+                api: "https://api.example.com".to_owned(),
+                clock,
+            },
             token: issuer().token(Uuid::from_u128(1), now),
             database,
         }
@@ -103,15 +120,22 @@ impl App {
         failures.pop().and_then(|failure| failure.item_identifier)
     }
 
-    /// What was sent: recipients and subjects without the order's id, in order.
+    /// What was sent: recipients and subjects without the order's number, in order.
     pub(crate) fn sent(&self) -> Vec<(String, String)> {
         let sent = self.worker.sender.sent.lock().unwrap();
-        sent.iter().map(|(to, subject)| (to.clone(), subject.replace(&format!(" {ORDER_ID}"), ""))).collect()
+        sent.iter()
+            .map(|(to, subject)| (to.clone(), subject.replace(&format!(" {}", &ORDER_ID[28..]), "")))
+            .collect()
     }
 
     /// All that Notification's table holds.
     pub(crate) async fn items(&self) -> Vec<Value> {
         self.database.items("NotificationTable").await
+    }
+
+    /// The notifications, of the oldest event first.
+    pub(crate) async fn notifications(&self) -> Vec<Value> {
+        self.items().await.into_iter().filter(|item| item.get("event_id").is_some()).collect()
     }
 }
 
@@ -125,6 +149,7 @@ pub(crate) fn profile() -> Profile {
         former_email: None,
         phone: Some("+15551234567".to_owned().try_into().unwrap()),
         name: None,
+        locale: None,
         created_at: now,
         updated_at: now,
     }

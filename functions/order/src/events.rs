@@ -9,9 +9,14 @@ use shared::money::Money;
 use crate::model::{HistoryEntry, Order, Status};
 use crate::store::ORDER;
 
+/// The form of [`OrderEvent`]: one more with each change that an older reader would get wrong.
+pub const VERSION: u32 = 1;
+
 /// Something happened to an order. Delivered at least once: [`id`](Self::id) tells what was seen before.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderEvent {
+    /// Of this form of events: [`VERSION`]. Who keeps events tells by it what it can read.
+    pub version: u32,
     /// The same at every delivery: `<order id>:<STATUS>`, for an order enters each state once, or
     /// `<order id>:REFUND:<refund id>` for a refund of a part.
     pub id: String,
@@ -20,6 +25,7 @@ pub struct OrderEvent {
     /// When it happened.
     pub at: Timestamp,
     /// What was refunded by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refund: Option<Money>,
     /// The order as it was written with the event.
     pub order: Order,
@@ -87,6 +93,7 @@ pub fn events(old: Option<&Order>, new: &Order) -> Vec<OrderEvent> {
         .iter()
         .skip(known)
         .map(|entry| OrderEvent {
+            version: VERSION,
             id: event_id(new, entry),
             kind: entry.into(),
             at: entry.at,

@@ -10,6 +10,7 @@
 //! Who dies in between leaves a mark and a lease that runs out. Then the next `POST /pay` for the order, the provider's
 //! webhook, or the scheduled [`reconciler`], goes on with the same payment. Refunds ([`refunds`]) take the same steps.
 
+pub mod events;
 pub mod model;
 pub mod provider;
 pub mod reconciler;

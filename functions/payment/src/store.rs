@@ -171,7 +171,8 @@ impl PaymentStore {
     }
 }
 
-const PAYMENT: &str = "PAYMENT#";
+/// What the sort keys of payments begin with.
+pub(crate) const PAYMENT: &str = "PAYMENT#";
 const IN_FLIGHT: &str = "IN_FLIGHT";
 
 fn partition(user_id: Uuid) -> String {

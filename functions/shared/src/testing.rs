@@ -35,7 +35,7 @@ pub struct Answer {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body as JSON; null where there is none.
+    /// The body as JSON; null where there is none, a string where it is of another type.
     pub json: Value,
 }
 
@@ -89,14 +89,21 @@ impl Call {
     /// Sends it.
     ///
     /// # Panics
-    /// When the answer's body is neither empty nor JSON.
+    /// When the answer's body is neither empty, nor JSON where it says so, nor text.
     pub async fn send(self, router: &Router) -> Answer {
         let request = self.request.body(self.body).expect("a valid request");
         let response = router.clone().oneshot(request).await.expect("routers do not fail");
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body in memory").to_bytes();
-        let json =
-            if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).expect("a JSON body") };
+        let content_type =
+            parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let json = if bytes.is_empty() {
+            Value::Null
+        } else if content_type.contains("json") {
+            serde_json::from_slice(&bytes).expect("a JSON body")
+        } else {
+            String::from_utf8(bytes.to_vec()).expect("a text").into()
+        };
         let answer = Answer { status: parts.status, headers: parts.headers, json };
         answer.check();
         answer

@@ -1,5 +1,7 @@
 //! Profiles and addresses: what they are made of, and what is acceptable in them.
 
+mod locale;
+
 use std::fmt;
 
 use email_address::{EmailAddress, Options};
@@ -7,6 +9,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shared::text::Text;
 use uuid::Uuid;
+
+pub use locale::Locale;
 
 /// How many addresses a user may keep.
 pub const MAX_ADDRESSES: usize = 20;
@@ -32,6 +36,9 @@ pub struct Profile {
     /// What to call the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Text<100>>,
+    /// Which language to write in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<Locale>,
     /// When the user registered.
     pub created_at: Timestamp,
     /// When the profile last changed.
@@ -249,6 +256,7 @@ mod tests {
             former_email: Some("ann@example.com".to_owned().try_into().unwrap()),
             phone: Some("+4930123456".to_owned().try_into().unwrap()),
             name: None,
+            locale: None,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
         };

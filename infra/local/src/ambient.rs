@@ -17,3 +17,10 @@ pub(crate) fn request_id() -> String {
     let _no_randomness = aws_lc_rs::rand::fill(&mut bytes);
     URL_SAFE_NO_PAD.encode(bytes)
 }
+
+/// What nobody can guess.
+pub(crate) fn secret() -> String {
+    let mut bytes = [0; 48];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the operating system has randomness");
+    URL_SAFE_NO_PAD.encode(bytes)
+}

@@ -7,7 +7,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use tokio::time::{sleep, timeout};
 
+use crate::delivery;
+use crate::guard::Drain;
 use crate::process::{Child, Guard};
+use crate::system;
 use crate::tools::Tools;
 
 /// How long it may take to start, on a busy machine too.
@@ -25,11 +28,18 @@ pub struct Emulator {
 impl Emulator {
     /// Starts the emulator on `port` with what `state` holds, which it writes back when it is stopped.
     pub async fn start(guard: &Guard, tools: &Tools, port: u16, state: &Path) -> Result<Self> {
+        if delivery::rewind(state)? {
+            tracing::info!(
+                "the emulator was killed last time: its tables, and what was delivered, are as when it was started"
+            );
+        }
         let data = state.join("emulator");
         fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
         let log_path = state.join("emulator.log");
         let log = File::create(&log_path).with_context(|| format!("cannot write {}", log_path.display()))?;
-        let mut command = guard.command(tools.emulator());
+        let url = format!("http://127.0.0.1:{port}");
+        let drain = Drain { emulator: url.clone(), checkpoints: system::remembered(state) };
+        let mut command = guard.draining(tools.emulator(), &drain);
         command
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())
@@ -45,7 +55,6 @@ impl Emulator {
             .stdout(log.try_clone()?)
             .stderr(log);
         let mut child = Child::spawn("the AWS emulator", command)?;
-        let url = format!("http://127.0.0.1:{port}");
         let client = reqwest::Client::builder().no_proxy().build().context("cannot make an HTTP client")?;
         let answers = async {
             let ready = format!("{url}/_ministack/ready");

@@ -42,6 +42,8 @@ pub struct Target {
     pub timeout: Duration,
     /// Is notified when it takes long.
     pub doubt: Arc<Notify>,
+    /// Pages of the local run itself, which are on this port too; every other request is the function's.
+    pub pages: Router,
 }
 
 /// Listens on `port` of the loopback interface: IPv4 always, IPv6 where there is one, so that `localhost` works whichever
@@ -65,7 +67,9 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<()> {
     let functions = Functions::new(&target.watch_url, Arc::clone(&target.doubt))?;
-    let router = Router::new().fallback(forward).with_state(Arc::new(Gateway { functions, target }));
+    let pages = target.pages.clone().with_state(());
+    let router = pages.fallback(forward).method_not_allowed_fallback(forward);
+    let router = router.with_state(Arc::new(Gateway { functions, target }));
     let mut servers = JoinSet::new();
     for listener in listeners {
         let service = router.clone().into_make_service_with_connect_info::<SocketAddr>();

@@ -7,6 +7,7 @@
 
 use std::ffi::OsString;
 use std::io::{Read as _, stdin};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
@@ -19,14 +20,28 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::delivery;
+
 /// The hidden subcommand that makes this program a guard.
 pub const SUBCOMMAND: &str = "guard";
 
 /// How long the child may take to stop by itself; the emulator writes its state then.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long the last look at the streams may take.
+const LAST_LOOK: Duration = Duration::from_secs(5);
+
+/// What to do before the child is told to stop: read the streams of the emulator that it is, see [`delivery::drain`].
+#[derive(Debug, Clone)]
+pub struct Drain {
+    /// The emulator's URL.
+    pub emulator: String,
+    /// Where the checkpoints are.
+    pub checkpoints: PathBuf,
+}
+
 /// Runs `program` until it ends or standard input closes, and leaves nothing of it behind. Returns its exit code.
-pub async fn run(program: &OsString, arguments: &[OsString]) -> Result<u8> {
+pub async fn run(program: &OsString, arguments: &[OsString], drain: Option<Drain>) -> Result<u8> {
     // Fails only where we lead a process group already, which is as good.
     let _own_session = setsid();
     // Orphans of the child become children of ours instead of escaping to process 1.
@@ -43,12 +58,26 @@ pub async fn run(program: &OsString, arguments: &[OsString]) -> Result<u8> {
         .spawn()
         .with_context(|| format!("cannot run {}", program.display()))?;
     let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
-    let code = tokio::select! {
-        status = child.wait() => status.ok().and_then(|status| status.code()),
-        _ = lifeline_cut() => stop(&mut child, group).await,
-        _ = interrupted.recv() => stop(&mut child, group).await,
-        _ = terminated.recv() => stop(&mut child, group).await,
-        _ = hung_up.recv() => stop(&mut child, group).await,
+    let told = async {
+        tokio::select! {
+            _ = lifeline_cut() => {}
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
+            _ = hung_up.recv() => {}
+        }
+    };
+    let ended = tokio::select! {
+        status = child.wait() => Some(status.ok().and_then(|status| status.code())),
+        () = told => None,
+    };
+    let code = if let Some(code) = ended {
+        code
+    } else {
+        if let Some(Drain { emulator, checkpoints }) = drain {
+            // Nobody is left to tell of a failure.
+            let _as_far_as_it_went = timeout(LAST_LOOK, delivery::drain(&emulator, &checkpoints)).await;
+        }
+        stop(&mut child, group).await
     };
     sweep(group).await;
     Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))

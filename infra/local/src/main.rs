@@ -1,13 +1,17 @@
 //! The command line of `cargo local`.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
+use local::delivery::Redrive;
+use local::guard::Drain;
 use local::system::{self, Options, Scope, System};
 use local::workspace::Workspace;
-use local::{guard, operator, rotate};
+use local::{guard, operator, outbox, preview, rotate, simulate};
+use notification::messages::LOCALES;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs the whole system on this machine until Ctrl-C: AWS emulator, tables, keys, demo data and all functions.
@@ -52,9 +56,45 @@ enum Subcommands {
         /// Such as `{"command":"list_clients"}`, in single quotes; functions/auth/README.md lists them.
         command: String,
     },
+    /// Brings the records of the running system's dead letters to their functions once more.
+    Redrive {
+        /// The queue, such as `NotificationDeadLetters`; all of them when none is given.
+        queue: Option<String>,
+    },
+    /// Writes what Notification's messages look like; needs no running system.
+    Preview {
+        /// The event, such as order-shipped; all of them where none is named.
+        event: Option<String>,
+        /// In which language.
+        #[arg(long, default_value = LOCALES[0], conflicts_with = "all")]
+        locale: String,
+        /// In every language.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Fills the running system with shoppers, by its public API alone, so that there are figures to look at.
+    ///
+    /// Visits are spread over the last days. Orders can only be placed now, so orders and revenue are of today. Hashing a password
+    /// is made to be slow: about a third of the shoppers register, at most 60; the others are anonymous visitors. Running it again
+    /// adds other shoppers.
+    Simulate {
+        /// How many shoppers come.
+        #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=5000))]
+        users: u16,
+        /// Over how many days.
+        #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u8).range(1..=30))]
+        days: u8,
+        /// Other shoppers for another number.
+        #[arg(long, value_name = "N", default_value_t = simulate::SEED)]
+        seed: u64,
+    },
     /// Stands between this program and one that it starts; see guard.rs.
     #[command(name = guard::SUBCOMMAND, hide = true)]
     Guard {
+        #[arg(long, requires = "checkpoints")]
+        emulator: Option<String>,
+        #[arg(long, requires = "emulator")]
+        checkpoints: Option<PathBuf>,
         program: OsString,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
@@ -77,8 +117,10 @@ fn main() -> ExitCode {
 #[expect(clippy::print_stdout, reason = "the answer of a command that ends at once")]
 async fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.command {
-        Some(Subcommands::Guard { program, arguments }) => {
-            guard::run(&program, &arguments).await.map(ExitCode::from)
+        Some(Subcommands::Guard { emulator, checkpoints, program, arguments }) => {
+            let drain =
+                emulator.zip(checkpoints).map(|(emulator, checkpoints)| Drain { emulator, checkpoints });
+            guard::run(&program, &arguments, drain).await.map(ExitCode::from)
         }
         Some(Subcommands::Admin { username }) => {
             let environment = system::documented_environment(&Workspace::find()?)?;
@@ -99,6 +141,27 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             println!("{:#}", operator::operate(&environment, command).await?);
             Ok(ExitCode::SUCCESS)
         }
+        Some(Subcommands::Redrive { queue }) => redrive(queue).await,
+        Some(Subcommands::Preview { event, locale, all }) => {
+            let directory = Workspace::find()?.local().join("preview");
+            let locales = if all { &LOCALES[..] } else { &[locale.as_str()] };
+            println!("{}", preview::preview(&directory, event.as_deref(), locales)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Subcommands::Simulate { users, days, seed }) => {
+            let urls = system::documented_urls(&Workspace::find()?)?;
+            let options = simulate::Options { users, days, seed };
+            let mut signals = Signals::new()?;
+            let report = tokio::select! {
+                report = simulate::simulate(&urls, &options, |line| println!("{line}")) => report?,
+                () = signals.any() => {
+                    println!("stopped; what was made so far stays");
+                    return Ok(ExitCode::FAILURE);
+                }
+            };
+            println!("{}", simulate::summary(&report, &urls));
+            Ok(if report.unplanned.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
         command => {
             let mut options = Options::documented(Workspace::find()?)?;
             options.reset = arguments.reset;
@@ -115,6 +178,25 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             until_stopped(options).await
         }
     }
+}
+
+/// Fails when a letter remains, as a script would want to know.
+#[expect(clippy::print_stdout, reason = "the answer of a command that ends at once")]
+async fn redrive(queue: Option<String>) -> Result<ExitCode> {
+    let redrive = Redrive::documented(&Workspace::find()?)?;
+    let queues = queue.map_or_else(|| redrive.queues(), |queue| vec![queue]);
+    let mut remaining = false;
+    for queue in queues {
+        let redriven = redrive.queue(&queue).await?;
+        if redriven.is_empty() {
+            println!("{queue}: no dead letters");
+        }
+        for letter in redriven {
+            remaining |= !letter.is_delivered();
+            println!("{letter}");
+        }
+    }
+    Ok(if remaining { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Starts the system and keeps it until a signal comes or a part of it ends.
@@ -179,8 +261,9 @@ fn ready(system: &System, reload: bool) -> String {
     lines.push(String::new());
     lines.extend(local::SESSION.map(|command| format!("  {command}")));
     lines.push(String::new());
-    lines.push(format!("Mail that was sent: {}/_ministack/ses/messages", addresses.emulator));
-    lines.push(format!("SMS that were sent: {}/_ministack/sns/sms-messages", addresses.emulator));
+    if let Some(url) = addresses.services.get(outbox::SERVICE) {
+        lines.push(format!("Mail and SMS that were sent: {url}/"));
+    }
     if reload {
         lines.push("An edit under functions/ rebuilds and restarts the functions.".to_owned());
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
 
-use crate::guard;
+use crate::guard::{self, Drain};
 
 /// The program that guards the processes we start: the `local` binary.
 #[derive(Debug, Clone)]
@@ -33,8 +33,21 @@ impl Guard {
 
     /// A command that runs `program` under guard; arguments, environment and so on are added as usual.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        self.guarded(program, None)
+    }
+
+    /// The same, of the emulator, whose streams are read to their end before it is stopped.
+    pub fn draining(&self, program: impl AsRef<OsStr>, drain: &Drain) -> Command {
+        self.guarded(program, Some(drain))
+    }
+
+    fn guarded(&self, program: impl AsRef<OsStr>, drain: Option<&Drain>) -> Command {
         let mut command = Command::new(&self.0);
-        command.arg0("cargo-local-guard").arg(guard::SUBCOMMAND).arg("--").arg(program);
+        command.arg0("cargo-local-guard").arg(guard::SUBCOMMAND);
+        if let Some(Drain { emulator, checkpoints }) = drain {
+            command.arg("--emulator").arg(emulator).arg("--checkpoints").arg(checkpoints);
+        }
+        command.arg("--").arg(program);
         command
     }
 }
@@ -106,7 +119,7 @@ impl Child {
     /// patience is shorter than ours.
     pub fn stop(&mut self) {
         drop(self.lifeline.take());
-        for _ in 0..800 {
+        for _ in 0..1_200 {
             if !matches!(self.guard.try_wait(), Ok(None)) {
                 return;
             }

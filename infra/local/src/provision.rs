@@ -12,6 +12,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use template::{REGION, Table, Template};
 
+use crate::ambient;
 use crate::keys::Keys;
 
 /// Makes tables, queues and secrets. `state` remembers which key the secrets were made from.
@@ -25,7 +26,7 @@ pub async fn provision(
     let aws = Wire::new(endpoint)?;
     for table in template.tables() {
         if !aws.create("dynamodb", "DynamoDB_20120810.CreateTable", &table.create_table).await? {
-            aws.check_indexes(table).await?;
+            aws.check_form(table).await?;
         } else if let Some(attribute) = &table.ttl_attribute {
             let ttl = json!({
                 "TableName": table.logical_id,
@@ -46,13 +47,19 @@ pub async fn provision(
     Ok(())
 }
 
-/// Fills the two secrets. A rotation changes them afterwards, so they are filled anew only when the key in `keys/` is
+/// Makes the secrets that the template has made at random, once, and fills the other two. A rotation changes them afterwards, so they are filled anew only when the key in `keys/` is
 /// another than last time.
 async fn secrets(aws: &Wire, template: &Template, keys: &Keys, issuer: &str, state: &Path) -> Result<()> {
     let marker = state.join("signing-key.kid");
     let same_key = fs::read_to_string(&marker).is_ok_and(|kid| kid == keys.kid());
     for secret in template.secrets() {
         let name = secret.logical_id.as_str();
+        if let Some(member) = &secret.generated {
+            let text = json!({ member: ambient::secret() }).to_string();
+            let body = json!({ "Name": name, "SecretString": text });
+            aws.create("secretsmanager", "secretsmanager.CreateSecret", &body).await?;
+            continue;
+        }
         let document = match name {
             "SigningKeySecret" => keys.signing_secret(),
             "VerificationKeysSecret" => keys.verification_secret(issuer),
@@ -115,14 +122,15 @@ impl Wire {
         }
     }
 
-    /// A table that was made when the template declared other indexes would fail at the first query, and say little.
-    async fn check_indexes(&self, table: &Table) -> Result<()> {
+    /// A table that was made when the template declared other indexes, or no stream, would fail later, and say little.
+    async fn check_form(&self, table: &Table) -> Result<()> {
         let name = &table.logical_id;
         let body = json!({ "TableName": name });
         let found = self.call("dynamodb", "DynamoDB_20120810.DescribeTable", &body).await?;
-        if indexes(&found["Table"]) != indexes(&table.create_table) {
+        let has_stream = found["Table"]["StreamSpecification"]["StreamEnabled"] == true;
+        if indexes(&found["Table"]) != indexes(&table.create_table) || has_stream != table.has_stream() {
             bail!(
-                "{name} was made by an earlier version of template.yaml, with other indexes: \
+                "{name} was made by an earlier version of template.yaml, with other indexes or no stream: \
                  `cargo local --reset` makes it anew, and deletes the local data"
             );
         }

@@ -9,6 +9,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use axum::Router;
 use template::{Function, Template};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
@@ -18,6 +19,7 @@ use crate::emulator::Emulator;
 use crate::gateway::{self, Target};
 use crate::keys::Keys;
 use crate::logs::Console;
+use crate::outbox;
 use crate::ports::Ports;
 use crate::process::Guard;
 use crate::provision::provision;
@@ -176,9 +178,7 @@ impl System {
         console.say("starting the AWS emulator");
         let emulator = Emulator::start(&guard, &tools, ports.emulator, state).await?;
         console.say("creating tables, queues and secrets as template.yaml declares them");
-        let services = ports.services.iter();
-        let services: BTreeMap<_, _> =
-            services.map(|(name, port)| (name.clone(), format!("http://localhost:{port}"))).collect();
+        let services = urls(&ports);
         // Who issues tokens, and for whom: a client that knows this URL alone finds the rest.
         let issuer = services.get("auth").context("the template has no function auth with a port")?;
         provision(&template, &keys, issuer, &emulator.url, state).await?;
@@ -233,17 +233,20 @@ impl System {
         watch.warm_up(&self.functions).await.context("a function cannot run")?;
         for (name, port) in &self.ports.services {
             let function = template.function(name).context("a port belongs to a function")?;
+            let pages =
+                if name == outbox::SERVICE { outbox::pages(&self.emulator.url)? } else { Router::new() };
             let target = Target {
                 function: name.clone(),
                 watch_url: watch.url.clone(),
                 timeout: function.timeout,
                 doubt: Arc::clone(&self.doubt),
+                pages,
             };
             let listeners = gateway::listen(*port).await;
             let listeners = listeners.with_context(|| format!("cannot answer on port {port} for {name}"))?;
             self.gateways.spawn(gateway::serve(listeners, target, pending()));
         }
-        let remembered = state.join("delivery");
+        let remembered = remembered(state);
         fs::create_dir_all(&remembered).context("cannot create a directory")?;
         let delivery = Delivery::new(template, &self.emulator.url, &watch.url, &remembered)?;
         let (stop, stopped) = oneshot::channel();
@@ -337,6 +340,17 @@ pub fn documented_environment(workspace: &Workspace) -> Result<Environment> {
     watch::environment(template.functions(), &emulator)
 }
 
+/// Each service's URL on the documented ports, by function name.
+pub fn documented_urls(workspace: &Workspace) -> Result<BTreeMap<String, String>> {
+    let template = template(workspace, &BTreeMap::new())?;
+    Ok(urls(&Ports::documented(&template)))
+}
+
+fn urls(ports: &Ports) -> BTreeMap<String, String> {
+    let services = ports.services.iter();
+    services.map(|(name, port)| (name.clone(), format!("http://localhost:{port}"))).collect()
+}
+
 /// The template with the defaults of the local run (the demo login exists only here), unless `parameters` say otherwise.
 pub(crate) fn template(workspace: &Workspace, parameters: &BTreeMap<String, String>) -> Result<Template> {
     let defaults = [("DemoLogin", "enabled"), ("DeletionProtection", "false")];
@@ -361,6 +375,11 @@ impl Drop for Background {
             let _panicked = thread.join();
         }
     }
+}
+
+/// Where the delivery remembers what it delivered.
+pub(crate) fn remembered(state: &Path) -> PathBuf {
+    state.join("delivery")
 }
 
 fn forget(state: &Path) -> Result<()> {

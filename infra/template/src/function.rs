@@ -29,6 +29,8 @@ pub struct Function {
     pub streams: Vec<StreamMapping>,
     /// The schedules it is invoked by.
     pub schedules: Vec<Schedule>,
+    /// ARNs of the SNS topics that invoke it.
+    pub topics: Vec<String>,
     /// The port on which it answers on a laptop: `LocalPort` in its metadata.
     pub local_port: Option<u16>,
     /// Its policy statements.
@@ -123,6 +125,7 @@ impl Function {
             routes: Vec::new(),
             streams: Vec::new(),
             schedules: Vec::new(),
+            topics: Vec::new(),
             local_port: positive(metadata, "LocalPort")?
                 .map(|port| u16::try_from(port).context("LocalPort is not a port"))
                 .transpose()?,
@@ -142,6 +145,7 @@ impl Function {
             "DynamoDB" => self.streams.push(StreamMapping::read(id, properties)?),
             "Schedule" => self.schedules.push(Schedule::read(id, ScheduleKind::Rule, properties)?),
             "ScheduleV2" => self.schedules.push(Schedule::read(id, ScheduleKind::Scheduler, properties)?),
+            "SNS" => self.topics.push(value::required(properties, "Topic")?),
             kind => bail!("type {kind} is not understood by infra/template"),
         }
         Ok(())
@@ -156,8 +160,37 @@ fn route(properties: &Value) -> Result<(String, String)> {
     }
 }
 
+/// What an event source mapping may say. Another property, such as a tumbling window, would change what the function gets.
+const STREAM_PROPERTIES: [&str; 12] = [
+    "Stream",
+    "StartingPosition",
+    "Enabled",
+    "BatchSize",
+    "MaximumBatchingWindowInSeconds",
+    "FilterCriteria",
+    "FunctionResponseTypes",
+    "BisectBatchOnFunctionError",
+    "MaximumRetryAttempts",
+    "MaximumRecordAgeInSeconds",
+    "DestinationConfig",
+    "MetricsConfig",
+];
+/// What a schedule may say. Another property, such as a time zone, would change when the function is invoked.
+const SCHEDULE_PROPERTIES: [&str; 9] = [
+    "Schedule",
+    "ScheduleExpression",
+    "Name",
+    "Description",
+    "Enabled",
+    "State",
+    "Input",
+    "RetryPolicy",
+    "DeadLetterConfig",
+];
+
 impl StreamMapping {
     fn read(id: &str, properties: &Value) -> Result<Self> {
+        only(properties, &STREAM_PROPERTIES)?;
         let stream = value::required(properties, "Stream")?;
         let table = stream
             .split_once(":table/")
@@ -206,6 +239,7 @@ impl StreamMapping {
 
 impl Schedule {
     fn read(id: &str, kind: ScheduleKind, properties: &Value) -> Result<Self> {
+        only(properties, &SCHEDULE_PROPERTIES)?;
         let expression = match kind {
             ScheduleKind::Rule => value::required(properties, "Schedule")?,
             ScheduleKind::Scheduler => value::required(properties, "ScheduleExpression")?,
@@ -236,4 +270,13 @@ fn seconds(properties: &Value, key: &str) -> Result<Option<Duration>> {
             Ok(Duration::from_secs(u64::try_from(number).with_context(|| format!("{key} is negative"))?))
         })
         .transpose()
+}
+
+/// Refuses properties that nobody here understands.
+fn only(properties: &Value, known: &[&str]) -> Result<()> {
+    let named = properties.as_object().into_iter().flat_map(|properties| properties.keys());
+    match named.into_iter().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => bail!("{name} is not understood by infra/template"),
+        None => Ok(()),
+    }
 }

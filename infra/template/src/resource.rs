@@ -102,12 +102,15 @@ impl Table {
 pub struct Secret {
     /// Its logical id, which is its name too.
     pub logical_id: String,
+    /// The member of its JSON that is made at random, where `GenerateSecretString` says so.
+    pub generated: Option<String>,
 }
 
 impl Secret {
     #[expect(clippy::unnecessary_wraps, reason = "one signature for all readers")]
-    pub(crate) fn read(id: &str, _: &Resource) -> Result<Self> {
-        Ok(Self { logical_id: id.to_owned() })
+    pub(crate) fn read(id: &str, resource: &Resource) -> Result<Self> {
+        let generated = value::text(&resource.properties["GenerateSecretString"]["GenerateStringKey"]);
+        Ok(Self { logical_id: id.to_owned(), generated })
     }
 }
 

@@ -158,7 +158,24 @@ fn who_may_do_what() {
 fn errors_name_the_culprit() {
     let minimal =
         |property: &str| format!("Resources: {{Q: {{Type: 'AWS::SQS::Queue', Properties: {{{property}}}}}}}");
+    let event = |event: &str| {
+        format!(
+            "Resources: {{T: {{Type: 'AWS::DynamoDB::Table'}}, F: {{Type: 'AWS::Serverless::Function', \
+             Metadata: {{BuildProperties: {{Binary: f}}}}, Properties: {{Events: {{E: {event}}}}}}}}}"
+        )
+    };
+    let stream = "Stream: !GetAtt T.StreamArn, StartingPosition: TRIM_HORIZON";
     for (text, expected) in [
+        (
+            event(&format!("{{Type: DynamoDB, Properties: {{{stream}, TumblingWindowInSeconds: 60}}}}")),
+            "TumblingWindowInSeconds is not understood",
+        ),
+        (
+            event(
+                "{Type: ScheduleV2, Properties: {ScheduleExpression: cron(0 2 * * ? *), ScheduleExpressionTimezone: Asia/Kolkata}}",
+            ),
+            "ScheduleExpressionTimezone is not understood",
+        ),
         (minimal("A: !Ref Nobody"), "nothing is called Nobody"),
         (minimal("A: !Sub '${Nobody}'"), "nothing is called Nobody"),
         (minimal("A: !Frobnicate x"), "Fn::Frobnicate"),

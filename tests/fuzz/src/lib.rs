@@ -138,7 +138,7 @@ impl System {
             route if route.starts_with("/products") => PRODUCT,
             _ => &self.names["$address"],
         };
-        route.replace("{id}", id).replace("{product_id}", PRODUCT)
+        route.replace("{id}", id).replace("{product_id}", PRODUCT).replace("{token}", "x")
     }
 
     fn with_values(&self, body: &[u8]) -> Vec<u8> {
@@ -158,6 +158,7 @@ impl Present {
         let secrets = BTreeMap::from([
             (secret("SIGNING_KEY_SECRET"), json!({"current": key, "next": key})),
             (secret("VERIFICATION_KEYS_SECRET"), json!(issuer().verification_keys())),
+            (secret("UNSUBSCRIBE_SECRET"), json!({"current": "k".repeat(32)})),
         ]);
         let aws = database.aws(env, secrets);
         let service = service(env, &aws).await;
@@ -170,13 +171,20 @@ impl Present {
                     })),+,
                     ("auth", auth::router(auth::State::new(env, &aws).await.expect("a state"), service.clone())),
                     (
+                        "notification",
+                        notification::router(
+                            notification::State::new(env, &aws).await.expect("a state"),
+                            service.clone(),
+                        ),
+                    ),
+                    (
                         "payment",
                         payment::router(payment::State::new(env, &aws).await.expect("a state"), service.clone()),
                     ),
                 ])
             };
         }
-        let routers = routers!(user, cart, order, notification, analytics);
+        let routers = routers!(user, cart, order, analytics);
         Self { database, routers, token, since: Instant::now() }
     }
 

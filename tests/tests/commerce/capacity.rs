@@ -153,6 +153,8 @@ async fn profiles(shop: &Shop, bill: &mut Bill) {
 
 async fn news(shop: &Shop, bill: &mut Bill) {
     measure(shop, bill, get("/notifications")).await;
+    let all = measure(shop, bill, Request::post(REGULAR, "/notifications/read")).await;
+    assert_eq!(all["unread"], 0);
     let preferences = measure(shop, bill, get("/notifications/preferences")).await;
     let put = Request::new(REGULAR, Method::PUT, "/notifications/preferences").json(preferences);
     measure(shop, bill, put).await;
@@ -162,7 +164,12 @@ async fn news(shop: &Shop, bill: &mut Bill) {
     measure_as(" of 100 events", shop, bill, batch).await;
     let nobody = format!("/analytics/users/{}", Uuid::nil());
     measure(shop, bill, by_admin(Method::DELETE, &nobody)).await;
-    measure(shop, bill, by_admin(Method::GET, "/analytics/summary?from=2026-01-01&to=2026-01-07")).await;
+    for question in ["summary", "timeseries", "funnel", "top-products"] {
+        // A week within one month.
+        let path = format!("/analytics/{question}?to=2026-01-20");
+        measure(shop, bill, by_admin(Method::GET, &path)).await;
+    }
+    measure(shop, bill, by_admin(Method::GET, "/analytics/cohorts")).await;
 }
 
 /// The rows under `| endpoint | round trips | read units | write units |` of the service's README. A cell begins with the

@@ -149,12 +149,17 @@ impl Client {
 
     /// Registers a new user, by the front door, and logs in.
     pub(crate) async fn new_user(&self) -> User {
+        self.new_user_at("", "example.com").await
+    }
+
+    /// One whose e-mail address begins and ends so.
+    pub(crate) async fn new_user_at(&self, prefix: &str, domain: &str) -> User {
         let unique = Generator::system().uuid(Clock::system().now()).simple().to_string();
         let username = format!("u-{}", &unique[12..]);
         let password = "correct horse battery staple";
         let phone =
             format!("+1555{}", 1_000_000 + u32::from_str_radix(&unique[26..], 16).unwrap() % 9_000_000);
-        let email = format!("{username}@example.com");
+        let email = format!("{prefix}{username}@{domain}");
         let body = json!({"username": username, "password": password, "email": email, "phone": phone});
         let registered = self.send(self.request(Method::POST, "auth", "/register").json(&body)).await;
         let id = registered.expect(201)["user_id"].as_str().unwrap().parse().unwrap();

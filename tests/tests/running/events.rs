@@ -15,14 +15,25 @@ async fn messages(client: &Client, number: &str) -> usize {
     numbers.get(number).map_or(0, |list| list.as_array().unwrap().len())
 }
 
+/// What was told by which channel, and is known to have been sent.
 async fn kinds(client: &Client, user: &User) -> Vec<(String, String)> {
     let list = client.get("notification", "/notifications?limit=100", &user.token).await.expect(200);
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let items = list["items"].as_array().unwrap().iter();
-    let sent = items.filter(|item| item["status"] == "SENT");
-    let mut kinds: Vec<_> = sent.map(|item| (text(&item["event"]), text(&item["channel"]))).collect();
+    let mut kinds = Vec::new();
+    for item in list["items"].as_array().unwrap() {
+        for (channel, status) in item["channels"].as_object().unwrap() {
+            if status == "SENT" || status == "DELIVERED" {
+                kinds.push((item["event"].as_str().unwrap().to_owned(), channel.clone()));
+            }
+        }
+    }
     kinds.sort();
     kinds
+}
+
+/// What became of each notification's mail, of the newest event first.
+async fn mail_statuses(client: &Client, user: &User) -> Vec<Value> {
+    let list = client.get("notification", "/notifications", &user.token).await.expect(200);
+    list["items"].as_array().unwrap().iter().map(|item| item["channels"]["email"].clone()).collect()
 }
 
 #[tokio::test]
@@ -122,6 +133,59 @@ async fn a_paid_order_is_revenue() {
             let summary = client.get("analytics", "/analytics/summary", &admin_token()).await.expect(200);
             let text = summary.to_string();
             (text.contains("XTS") && text.contains("777")).then_some(())
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_mail_says_that_it_was_delivered_and_one_click_in_it_ends_mails_like_it() {
+    let client = Client::new();
+    let user = client.new_user().await;
+    let product = client.new_product(9).await;
+    client.order(&user, &product, 1).await.expect(201);
+    client
+        .eventually("the mail is delivered", || async {
+            (mail_statuses(&client, &user).await == ["DELIVERED"]).then_some(())
+        })
+        .await;
+    let mails = mails(&client, &user.email).await;
+    let mail = mails.iter().find(|mail| mail["Subject"] != VERIFY).unwrap();
+    let text = mail["BodyText"].as_str().unwrap();
+    let (_, link) = text.split_once("/notifications/unsubscribe/").unwrap_or_else(|| panic!("{text}"));
+    let path = format!("/notifications/unsubscribe/{}", link.split_whitespace().next().unwrap());
+    let click = client.request(Method::POST, "notification", &path).body("List-Unsubscribe=One-Click");
+    let click = click.header("content-type", "application/x-www-form-urlencoded");
+    assert_eq!(client.send(click).await.status, 200);
+    client.order(&user, &product, 1).await.expect(201);
+    client
+        .eventually("the second order is noted without a mail", || async {
+            let statuses = mail_statuses(&client, &user).await;
+            (statuses.len() == 2).then(|| assert_eq!(statuses, [json!(null), json!("DELIVERED")]))
+        })
+        .await;
+    let list = client.get("notification", "/notifications", &user.token).await.expect(200);
+    assert_eq!(list["unread"], 2);
+    assert_eq!(
+        client.post("notification", "/notifications/read", &user.token, None).await.expect(200)["unread"],
+        0
+    );
+}
+
+#[tokio::test]
+async fn an_address_that_bounces_gets_one_mail_and_no_more() {
+    let client = Client::new();
+    let user = client.new_user_at("bounce+", "simulator.amazonses.com").await;
+    let product = client.new_product(9).await;
+    client.order(&user, &product, 1).await.expect(201);
+    client
+        .eventually("the mail bounces", || async {
+            (mail_statuses(&client, &user).await == ["BOUNCED"]).then_some(())
+        })
+        .await;
+    client.order(&user, &product, 1).await.expect(201);
+    client
+        .eventually("the second order is noted without a mail", || async {
+            (mail_statuses(&client, &user).await == ["SUPPRESSED", "BOUNCED"]).then_some(())
         })
         .await;
 }

@@ -8,6 +8,10 @@ use crate::figures::Stage;
 /// What the names of facts about orders begin with; only the order table's stream brings those.
 const ORDER_PREFIX: &str = "order_";
 
+/// Facts about payments, which only the payment table's stream brings.
+const PAYMENT_SUCCEEDED: &str = "payment_succeeded";
+const PAYMENT_DECLINED: &str = "payment_declined";
+
 const PAGE_VIEW: &str = "page_view";
 const PRODUCT_VIEW: &str = "product_view";
 const ADD_TO_CART: &str = "add_to_cart";
@@ -28,7 +32,7 @@ impl EventName {
 
     /// Whether only the server itself may say that this happened.
     pub fn is_reserved(&self) -> bool {
-        self.0.starts_with(ORDER_PREFIX)
+        self.0.starts_with(ORDER_PREFIX) || [PAYMENT_SUCCEEDED, PAYMENT_DECLINED].contains(&self.as_str())
     }
 
     /// What is counted for names of clients beyond those that are counted one by one.
@@ -73,6 +77,15 @@ impl EventName {
             Kind::Refunded => "refunded",
         };
         Self(format!("{ORDER_PREFIX}{name}"))
+    }
+
+    /// The name of the event that a payment ended so.
+    pub fn of_payment(kind: payment::events::Kind) -> Self {
+        let name = match kind {
+            payment::events::Kind::Succeeded => PAYMENT_SUCCEEDED,
+            payment::events::Kind::Declined(_) => PAYMENT_DECLINED,
+        };
+        Self(name.to_owned())
     }
 
     /// What happened to an order, where that is what the name says.

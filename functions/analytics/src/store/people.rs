@@ -20,9 +20,9 @@ use super::cells::SHARDS;
 use super::events::event_key;
 use super::figures::cohort_partition;
 use super::{ATTEMPTS, AnalyticsStore, contended, number, text};
-use crate::bucket::Bucket;
+use crate::bucket::{Bucket, day_of};
 use crate::cohort::{Weeks, change, monday};
-use crate::model::{AnonymousId, Event, Subject, day_of};
+use crate::model::{AnonymousId, Event, Subject};
 
 /// So many new weeks are written at a time: with a cohort's cells, a transaction holds them.
 const WEEKS_AT_ONCE: usize = 5;

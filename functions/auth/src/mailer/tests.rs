@@ -149,13 +149,19 @@ async fn what_is_no_event_is_reported_and_marks_and_deletions_are_passed_over() 
         [json!({}), json!({"id": "x"}), json!({"id": Uuid::nil(), "at": "?", "event": {"type": "nothing"}})]
     {
         let outcome = mailbox.worker.process(&record(&key, None, Some(&poison), 1)).await;
-        assert!(matches!(outcome, Err(Error::Unreadable(_))), "{poison}");
+        assert!(matches!(outcome, Err(Error::Unreadable(Unreadable::NoEvent(_)))), "{poison}");
         for (old, new) in [(Some(&poison), Some(&poison)), (Some(&poison), None)] {
             mailbox.worker.process(&record(&key, old, new, 1)).await.unwrap();
         }
     }
     let unknown = json!({"id": Uuid::nil(), "at": app.clock.now(), "event": {"type": "unheard_of"}});
     mailbox.worker.process(&record(&key, None, Some(&unknown), 1)).await.unwrap_err();
+    let newer = json!({"id": Uuid::nil(), "version": 2, "at": app.clock.now(), "event": {"type": "nothing"}});
+    let outcome = mailbox.worker.process(&record(&key, None, Some(&newer), 1)).await;
+    assert!(matches!(outcome, Err(Error::Unreadable(Unreadable::Version(2)))));
+    // From before there were versions.
+    let older = json!({"id": Uuid::nil(), "at": app.clock.now(), "event": {"type": "nothing"}});
+    mailbox.worker.process(&record(&key, None, Some(&older), 1)).await.unwrap();
     assert_eq!(mailbox.sent(), []);
 }
 

@@ -72,7 +72,7 @@ mod tests {
         }
         let refused = ask(&app).await.expect(StatusCode::TOO_MANY_REQUESTS);
         assert!(refused.headers.contains_key("retry-after"));
-        assert_eq!(app.database.items::<Value>("AuthOutboxTable").await.len(), 1 + 3);
+        assert_eq!(app.database.items::<Value>("AuthOutboxTable").await.len(), 2 + 3);
         app.clock.advance(SignedDuration::from_mins(30));
         let _accepted = ask(&app).await.expect(StatusCode::ACCEPTED);
     }

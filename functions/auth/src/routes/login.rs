@@ -2,21 +2,24 @@
 
 mod second_factor;
 
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use axum::extract::State;
 use http::header::{USER_AGENT, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
+use shared::db::DbError;
 use shared::http::{ClientAddress, Json};
 use shared::json::present;
 use shared::problem::{Chain, Problem};
 use user::model::Username;
 
 use crate::State as App;
+use crate::model::device::Device;
 use crate::model::factor::Proof;
 use crate::model::recovery_code::RecoveryCode;
-use crate::model::session::device;
 use crate::model::totp::Code;
 use crate::model::{Account, Password, PasswordHash};
+use crate::outbox;
 use crate::security::Event;
 use crate::sessions::{self, StartError};
 use crate::throttle::{Kind, Subject};
@@ -64,7 +67,7 @@ pub(crate) async fn post(
         return Err(Problem::bad_request("missing field `password`").with("field", "password"));
     }
     let user_agent = headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let device = user_agent.and_then(|user_agent| device(&user_agent));
+    let device = user_agent.and_then(|user_agent| Device::of(&user_agent));
     let proof = match (login.otp, login.recovery_code) {
         (None, None) => None,
         (Some(code), None) => Some(Proof::Code(code)),
@@ -92,15 +95,17 @@ pub(crate) async fn post(
             app.throttle.take(Kind::SecondFactor, Subject::Name(&login.username)).await?;
             counted = true;
         }
-        let Verified { mut after, writes, recovered } =
+        let Verified { mut after, mut writes, recovered } =
             second_factor::verify(&app, &account, proof.as_ref(), address)?;
+        writes.extend(note_device(&app, &mut after, device.as_ref())?);
         let rehashed = rehash(&app, &mut after, login.password.as_ref()).await;
         let give_back = async {
             if let Some(permit) = permit.take() {
                 permit.give_back().await;
             }
         };
-        let start = sessions::start(&app, &account, &after, device.clone(), writes);
+        let name = device.as_ref().map(|device| device.name.clone());
+        let start = sessions::start(&app, &account, &after, name, writes);
         let (started, ()) = tokio::join!(start, give_back);
         match started {
             Ok(tokens) => {
@@ -165,6 +170,25 @@ async fn rehash(app: &App, account: &mut Account, password: Option<&Password>) -
     true
 }
 
+/// Notes the device on the account; the event that belongs to the session's transaction, where the device is a new one.
+///
+/// That this was said is a condition of the transaction, since the account changes: of two logins at once from one new
+/// device, the second is tried anew and finds it known.
+fn note_device(
+    app: &App,
+    account: &mut Account,
+    device: Option<&Device>,
+) -> Result<Option<TransactWriteItem>, DbError> {
+    // A demo account is used from everywhere, and is nobody's.
+    let Some(device) = device.filter(|_| !account.demo) else { return Ok(None) };
+    if !account.note_device(device) {
+        return Ok(None);
+    }
+    let (user_id, now) = (account.user_id, app.clock.now());
+    let event = outbox::Event::NewSignIn { user_id, device: device.short_name() };
+    app.accounts.event_write(&event, app.ids.uuid(now), now).map(Some)
+}
+
 /// The account of this name. For a name that nobody can have there is nothing to read, which is no secret.
 async fn find(app: &App, username: &str) -> Result<Option<Account>, Problem> {
     match Username::try_from(username.to_owned()) {
@@ -173,5 +197,7 @@ async fn find(app: &App, username: &str) -> Result<Option<Account>, Problem> {
     }
 }
 
+#[cfg(test)]
+mod device_tests;
 #[cfg(test)]
 mod tests;

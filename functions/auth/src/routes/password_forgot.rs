@@ -120,6 +120,6 @@ mod tests {
             }
             assert_eq!(ask(json!({"username": name.to_uppercase()})).await, StatusCode::TOO_MANY_REQUESTS);
         }
-        assert_eq!(app.database.items::<Value>("AuthOutboxTable").await.len(), 1 + 6);
+        assert_eq!(app.database.items::<Value>("AuthOutboxTable").await.len(), 2 + 6);
     }
 }

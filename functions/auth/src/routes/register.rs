@@ -39,8 +39,8 @@ fn taken() -> Problem {
     Problem::conflict("username-taken", "The user name is taken", "Choose another user name")
 }
 
-/// Makes the account, the profile and the reason for a mail that verifies the address, all or nothing. User names are unique, e-mail addresses are not: whether one is
-/// known here is nobody's business.
+/// Makes the account, the profile, and the events of the registration and of the mail that verifies the address, all or
+/// nothing. User names are unique, e-mail addresses are not: whether one is known here is nobody's business.
 pub(crate) async fn post(
     State(app): State<App>,
     address: ClientAddress,
@@ -61,6 +61,7 @@ pub(crate) async fn post(
         activated: false,
         session_changes: 0,
         factor: None,
+        devices: Vec::new(),
         created_at: now,
     };
     let profile = Profile {
@@ -71,14 +72,18 @@ pub(crate) async fn post(
         former_email: None,
         phone,
         name: None,
+        locale: None,
         created_at: now,
         updated_at: now,
     };
     let mut transaction = app.accounts.transaction();
     let account = transaction.add(app.accounts.create_write(&account)?);
     transaction.add(app.users.create_write(&profile)?);
-    let event = outbox::Event::EmailVerificationRequested { user_id };
-    transaction.add(app.accounts.event_write(&event, app.ids.uuid(now), now)?);
+    let registered = outbox::Event::UserRegistered { user_id };
+    let verification = outbox::Event::EmailVerificationRequested { user_id };
+    for event in [registered, verification] {
+        transaction.add(app.accounts.event_write(&event, app.ids.uuid(now), now)?);
+    }
     match transaction.run().await {
         Ok(()) => {
             Event::Registered.of(user_id).log();
@@ -164,7 +169,7 @@ mod tests {
         // The counting generator's next id, found by asking for it, and taken by somebody else's profile.
         let _first = app.post("/register", &body()).await.expect(StatusCode::CREATED);
         let ids = shared::id::Generator::counting();
-        let _used: [[u8; 16]; 4] = [ids.bytes(), ids.bytes(), ids.bytes(), ids.bytes()];
+        let _used: [[u8; 16]; 5] = [ids.bytes(), ids.bytes(), ids.bytes(), ids.bytes(), ids.bytes()];
         let next = ids.uuid(app.clock.now());
         let mut profile = app.users.profile(first_user(&app).await).await.unwrap().unwrap();
         profile.user_id = next;

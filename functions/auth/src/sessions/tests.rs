@@ -26,6 +26,7 @@ async fn with_account() -> App {
         activated: true,
         session_changes: 0,
         factor: None,
+        devices: Vec::new(),
         created_at: app.clock.now(),
     };
     let mut transaction = app.accounts.transaction();

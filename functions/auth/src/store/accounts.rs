@@ -132,6 +132,7 @@ impl AuthStore {
             activated: true,
             session_changes: 0,
             factor: None,
+            devices: Vec::new(),
             created_at,
         };
         let item = to_item(&key(username), &account)?;

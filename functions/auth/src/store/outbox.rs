@@ -7,7 +7,7 @@ use shared::db::{DbError, Key, retry_conflicts};
 use uuid::Uuid;
 
 use super::AuthStore;
-use crate::outbox::{Event, Recorded};
+use crate::outbox::{Event, Recorded, VERSION};
 
 /// How long an event is kept: the stream forgets it after a day, and what was typed as a user name is in some.
 const KEPT: SignedDuration = SignedDuration::from_hours(2 * 24);
@@ -65,7 +65,7 @@ impl AuthStore {
 }
 
 fn item(event: &Event, id: Uuid, now: Timestamp) -> Item {
-    let recorded = Recorded { id, at: now, event: event.clone() };
+    let recorded = Recorded { id, version: VERSION, at: now, event: event.clone() };
     Item { recorded, expires_at: (now + KEPT).as_second() }
 }
 

@@ -69,6 +69,11 @@ impl Mailbox {
         assert_eq!(answer.status, StatusCode::NO_CONTENT, "{}", answer.json);
     }
 
+    /// Recipients and mails, in the order of sending.
+    pub(crate) fn mails(&self) -> Vec<(String, Mail)> {
+        self.worker.mailer.sent.lock().unwrap().clone()
+    }
+
     /// Recipients and subjects, in the order of sending.
     pub(crate) fn sent(&self) -> Vec<(String, String)> {
         let sent = self.worker.mailer.sent.lock().unwrap();

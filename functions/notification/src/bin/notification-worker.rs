@@ -1,4 +1,4 @@
-//! The Lambda function `notification-worker`: sends what the stream of the order table gives reason to.
+//! The Lambda function `notification-worker`, invoked with what the stream of the order table says.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use shared::aws::Aws;
 
 fn main() -> ExitCode {
     shared::run::start(|env| async move {
-        let worker = Worker::new(&env, &Aws::new(&env)?)?;
+        let worker = Worker::new(&env, &Aws::new(&env)?).await?;
         shared::stream::serve(async |record| worker.process(record).await).await
     })
 }

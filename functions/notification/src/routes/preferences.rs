@@ -19,7 +19,7 @@ pub(crate) async fn put(
     caller: Caller,
     Json(preferences): Json<Preferences>,
 ) -> Result<Json<Preferences>, Problem> {
-    app.notifications.put_preferences(caller.user_id, preferences, app.clock.now()).await?;
+    app.notifications.put_preferences(caller.user_id, &preferences, app.clock.now()).await?;
     Ok(Json(preferences))
 }
 
@@ -63,6 +63,19 @@ mod tests {
         assert_eq!(put(&app, &wanted).await.expect(StatusCode::OK).json, wanted);
         assert_eq!(get(&app, &app.token).await, wanted);
         assert_eq!(get(&app, &app.stranger()).await, default(), "another user's are untouched");
+    }
+
+    #[tokio::test]
+    async fn quiet_hours_are_kept_as_they_were_said_and_nonsense_is_refused() {
+        let app = App::new().await;
+        let mut wanted = default();
+        wanted["quiet_hours"] = json!({ "from": "22:00", "to": "07:00", "time_zone": "Europe/Berlin" });
+        assert_eq!(put(&app, &wanted).await.expect(StatusCode::OK).json, wanted);
+        assert_eq!(get(&app, &app.token).await, wanted);
+        wanted["quiet_hours"]["time_zone"] = json!("Mars/Olympus");
+        let answer = put(&app, &wanted).await.expect(StatusCode::BAD_REQUEST);
+        assert_eq!(answer.json["field"], "quiet_hours");
+        assert_eq!(put(&app, &default()).await.expect(StatusCode::OK).json, default(), "left out, they end");
     }
 
     /// Documents from before orders expired, of clients and in the table, stay good.

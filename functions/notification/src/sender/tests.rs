@@ -14,6 +14,7 @@ fn sender(port: u16) -> AwsSender {
         ("AWS_SECRET_ACCESS_KEY", "test"),
         ("AWS_ENDPOINT_URL", endpoint.as_str()),
         ("EMAIL_SENDER", "shop@example.com"),
+        ("EMAIL_CONFIGURATION_SET", "mail-events"),
     ]);
     AwsSender::new(&env, &Aws::new(&env).unwrap()).unwrap()
 }
@@ -22,6 +23,13 @@ fn message() -> Message {
     let text = |text: &str| text.to_owned();
     let mail = Mail { subject: text("The subject"), text: text("The text"), html: text("<p>") };
     Message { mail, sms: text("The SMS") }
+}
+
+fn envelope() -> Envelope {
+    Envelope {
+        headers: vec![("List-Unsubscribe", "<https://x>".to_owned())],
+        tags: vec![("user", "u-1".to_owned())],
+    }
 }
 
 /// Sends one message to a server that answers every request with `answer` (empty: hangs up); the result, and all
@@ -45,7 +53,7 @@ async fn exchange(channel: &str, answer: String) -> (Result<String, SendError>, 
         if channel == "sms" {
             sender.sms(&"+15551234567".to_owned().try_into().unwrap(), &message()).await
         } else {
-            sender.email(&"ann@example.com".to_owned().try_into().unwrap(), &message()).await
+            sender.email(&"ann@example.com".to_owned().try_into().unwrap(), &message(), &envelope()).await
         }
     };
     let result = tokio::select! {
@@ -77,6 +85,10 @@ async fn a_mail_goes_to_ses() {
     assert!(request.starts_with("POST /v2/email/outbound-emails "), "{request}");
     let body: serde_json::Value = serde_json::from_str(request.split("\r\n\r\n").nth(1).unwrap()).unwrap();
     assert_eq!(body["FromEmailAddress"], "shop@example.com");
+    assert_eq!(body["ConfigurationSetName"], "mail-events");
+    assert_eq!(body["EmailTags"], serde_json::json!([{ "Name": "user", "Value": "u-1" }]));
+    let headers = serde_json::json!([{ "Name": "List-Unsubscribe", "Value": "<https://x>" }]);
+    assert_eq!(body["Content"]["Simple"]["Headers"], headers);
     assert_eq!(body["Destination"]["ToAddresses"], serde_json::json!(["ann@example.com"]));
     assert_eq!(body["Content"]["Simple"]["Subject"]["Data"], "The subject");
     assert_eq!(body["Content"]["Simple"]["Body"]["Text"]["Data"], "The text");
@@ -148,6 +160,6 @@ async fn a_provider_that_cannot_be_reached_certainly_sent_nothing() {
     let port = listener.local_addr().unwrap().port();
     drop(listener);
     let to = "ann@example.com".to_owned().try_into().unwrap();
-    let result = sender(port).email(&to, &message()).await;
+    let result = sender(port).email(&to, &message(), &envelope()).await;
     assert_eq!(result, Err(SendError::Failed("connection refused".to_owned())));
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use order::model::Status as OrderStatus;
 use serde_json::{Value, json};
 use shared::db::Key;
-use shared::testing::record;
+use shared::mail::Envelope;
+use shared::testing::{When, record};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use user::model::{Email, Phone};
@@ -24,8 +25,10 @@ fn failed() -> SendError {
     SendError::Failed("TooManyRequestsException".to_owned())
 }
 
-async fn statuses(app: &App) -> Vec<Value> {
-    app.items().await.into_iter().map(|mut item| item["status"].take()).collect()
+/// Of each notification's mail and SMS.
+async fn statuses(app: &App) -> Vec<[Value; 2]> {
+    let status = |item: &Value, channel: &str| item[channel]["status"].clone();
+    app.notifications().await.iter().map(|item| [status(item, "email"), status(item, "sms")]).collect()
 }
 
 #[tokio::test]
@@ -44,10 +47,10 @@ async fn each_event_of_an_order_is_told_by_the_channels_that_are_wanted() {
             (PHONE, "Your order has arrived"),
         ])
     );
-    assert_eq!(
-        statuses(&app).await,
-        [json!("SENT"), json!("SENT"), json!("SENT"), json!("SENT"), json!("SENT"), json!("SENT")]
-    );
+    let (sent, none) = (json!("SENT"), json!(null));
+    let both = [sent.clone(), sent.clone()];
+    let mail = [sent, none];
+    assert_eq!(statuses(&app).await, [mail.clone(), mail, both.clone(), both]);
 }
 
 #[tokio::test]
@@ -125,8 +128,9 @@ async fn a_failure_of_the_provider_is_reported_and_the_retry_sends_what_is_missi
     assert_eq!(app.deliver(records()).await, None);
     let after = [before, told(&[(EMAIL, "Your order is on its way")])].concat();
     assert_eq!(app.sent(), after);
-    let attempts: Vec<_> = app.items().await.into_iter().map(|item| item["attempts"].as_u64()).collect();
-    assert_eq!(attempts, [Some(2), Some(2), Some(2), Some(1)]);
+    let attempts = |item: &Value| [item["email"]["attempts"].as_u64(), item["sms"]["attempts"].as_u64()];
+    let attempts: Vec<_> = app.notifications().await.iter().map(attempts).collect();
+    assert_eq!(attempts, [[Some(2), None], [Some(2), None], [Some(2), Some(1)]]);
 }
 
 #[tokio::test]
@@ -137,8 +141,8 @@ async fn what_the_provider_rejects_is_marked_and_not_tried_again() {
     assert_eq!(app.deliver(life(&[])).await, None);
     assert_eq!(app.deliver(life(&[])).await, None);
     assert_eq!(app.sent(), []);
-    let item = app.items().await.remove(0);
-    assert_eq!((&item["status"], &item["reason"]), (&json!("REJECTED"), &json!("MessageRejected")));
+    let mail = app.notifications().await.remove(0)["email"].take();
+    assert_eq!((&mail["status"], &mail["reason"]), (&json!("REJECTED"), &json!("MessageRejected")));
 }
 
 #[tokio::test]
@@ -148,19 +152,19 @@ async fn what_may_have_been_sent_is_not_sent_again() {
     assert_eq!(app.deliver(life(&[])).await, None);
     assert_eq!(app.deliver(life(&[])).await, None);
     assert_eq!(app.sent(), []);
-    assert_eq!(statuses(&app).await, ["SENDING"]);
+    assert_eq!(statuses(&app).await, [[json!("SENDING"), json!(null)]]);
 }
 
 #[tokio::test]
 async fn an_outcome_that_comes_late_does_not_open_a_message_for_another_attempt() {
     let app = App::new().await;
     assert_eq!(app.deliver(life(&[])).await, None);
-    let event_id = format!("{ORDER_ID}:PENDING_PAYMENT");
-    let user_id = profile().user_id;
-    let key = MessageKey { user_id, at: order().created_at, event_id: &event_id, channel: Channel::Email };
+    let store = &app.worker.notifications;
+    let id = notification_id(order().created_at, &format!("{ORDER_ID}:PENDING_PAYMENT"));
+    let stored = store.notification(profile().user_id, id).await.unwrap().unwrap();
     let late = Outcome::Failed("TooManyRequestsException".to_owned());
-    assert!(!app.worker.notifications.settle(key, &late).await.unwrap());
-    assert_eq!(statuses(&app).await, ["SENT"]);
+    assert!(!store.settle(&stored, Channel::Email, &late).await.unwrap());
+    assert_eq!(statuses(&app).await, [[json!("SENT"), json!(null)]]);
     assert_eq!(app.deliver(life(&[])).await, None);
     assert_eq!(app.sent(), told(&[(EMAIL, "We have your order")]));
 }
@@ -169,7 +173,7 @@ async fn an_outcome_that_comes_late_does_not_open_a_message_for_another_attempt(
 struct Stuck(Arc<Notify>);
 
 impl Sender for Stuck {
-    async fn email(&self, _: &Email, _: &Message) -> Result<String, SendError> {
+    async fn email(&self, _: &Email, _: &Message, _: &Envelope) -> Result<String, SendError> {
         self.0.notify_one();
         std::future::pending().await
     }
@@ -182,11 +186,13 @@ impl Sender for Stuck {
 #[tokio::test]
 async fn what_a_worker_was_sending_when_it_died_is_not_sent_again() {
     let app = App::new().await;
-    let App { worker: Worker { notifications, users, clock, .. }, .. } = &app;
+    let App { worker: Worker { notifications, users, link_keys, api, clock, .. }, .. } = &app;
     let reached = Arc::new(Notify::new());
     let doomed = Worker {
         notifications: notifications.clone(),
         users: users.clone(),
+        link_keys: link_keys.clone(),
+        api: api.clone(),
         clock: clock.clone(),
         sender: Stuck(Arc::clone(&reached)),
     };
@@ -197,18 +203,18 @@ async fn what_a_worker_was_sending_when_it_died_is_not_sent_again() {
     }
     assert_eq!(app.deliver(records).await, None);
     assert_eq!(app.sent(), []);
-    assert_eq!(statuses(&app).await, ["SENDING"]);
+    assert_eq!(statuses(&app).await, [[json!("SENDING"), json!(null)]]);
 }
 
 #[tokio::test]
 async fn only_what_the_user_wants_is_sent() {
     let app = App::new().await;
-    let mut preferences = crate::model::Preferences::default();
+    let mut preferences = Preferences::default();
     preferences.order_placed.email = false;
     preferences.order_paid.sms = true;
     preferences.order_shipped.email = false;
     let (user_id, now) = (profile().user_id, app.worker.clock.now());
-    app.worker.notifications.put_preferences(user_id, preferences, now).await.unwrap();
+    app.worker.notifications.put_preferences(user_id, &preferences, now).await.unwrap();
     app.deliver(life(&[OrderStatus::Paid, OrderStatus::Packed, OrderStatus::Shipped])).await;
     assert_eq!(
         app.sent(),
@@ -233,7 +239,7 @@ async fn a_user_without_a_profile_holds_nobody_up() {
     let app = App::new().await;
     let stranger = Key::new("USER#x", "ORDER#x");
     let mut order = order();
-    order.user_id = uuid::Uuid::from_u128(2);
+    order.user_id = Uuid::from_u128(2);
     let mut records = vec![record(&stranger, None, Some(&order), 99)];
     records.extend(life(&[]));
     assert_eq!(app.deliver(records).await, None);
@@ -248,4 +254,62 @@ async fn a_record_that_is_no_order_is_reported_and_the_ones_before_it_are_sent()
     records.insert(1, poison);
     assert_eq!(app.deliver(records).await.as_deref(), Some("555"));
     assert_eq!(app.sent(), told(&[(EMAIL, "We have your order")]));
+}
+
+/// At every call to the database, before and after it took effect.
+#[tokio::test]
+async fn wherever_a_worker_dies_nothing_is_sent_twice_and_what_is_missing_is_known_to_be_in_doubt() {
+    let records = life(&[OrderStatus::Paid, OrderStatus::Packed, OrderStatus::Shipped])[3..].to_vec();
+    let mut in_doubt = 0;
+    for when in [When::Before, When::After] {
+        for call in 0.. {
+            let app = App::new().await;
+            let whole =
+                app.database.kill_at(call, when, Box::pin(app.worker.process(&records[0]))).await.is_some();
+            assert_eq!(app.deliver(records.clone()).await, None);
+            let sent = app.sent();
+            let [statuses] = &statuses(&app).await[..] else { panic!("one notification") };
+            for (to, status) in [EMAIL, PHONE].into_iter().zip(statuses) {
+                let messages = sent.iter().filter(|(recipient, _)| recipient == to).count();
+                let doubt = status == "SENDING";
+                in_doubt += u32::from(doubt);
+                assert!(messages == 1 || (messages == 0 && doubt), "{when:?} {call}: {sent:?} {statuses:?}");
+            }
+            let user_id = profile().user_id;
+            assert_eq!(app.worker.notifications.unread(user_id).await.unwrap(), 1, "{when:?} {call}");
+            if whole {
+                break;
+            }
+        }
+    }
+    assert!(in_doubt > 0, "the stated window exists");
+}
+
+#[tokio::test]
+async fn a_mail_says_how_to_end_mails_like_it_and_what_feedback_is_about() {
+    let app = App::new().await;
+    app.deliver(life(&[])).await;
+    let envelope = app.worker.sender.envelopes.lock().unwrap().remove(0);
+    let header = |name: &str| {
+        envelope.headers.iter().find(|(header, _)| *header == name).map(|(_, value)| value.clone()).unwrap()
+    };
+    assert_eq!(header("List-Unsubscribe-Post"), "List-Unsubscribe=One-Click");
+    assert_eq!(header("List-Id"), "<order-placed.notifications.api.example.com>");
+    let link = header("List-Unsubscribe");
+    let link = link.strip_prefix("<https://api.example.com/notifications/unsubscribe/").unwrap();
+    let link = app.worker.link_keys.verify(link.strip_suffix('>').unwrap()).unwrap();
+    assert_eq!((link.user_id, link.topic), (profile().user_id, crate::model::Topic::OrderPlaced));
+    let id = app.notifications().await[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(envelope.tags, [("user", profile().user_id.to_string()), ("notification", id)]);
+}
+
+#[tokio::test]
+async fn an_address_that_bounced_gets_no_mail_and_the_telephone_still_rings() {
+    let app = App::new().await;
+    let now = app.worker.clock.now();
+    app.worker.notifications.suppress("Mahindra@Example.com", "BOUNCED", now).await.unwrap();
+    assert_eq!(app.deliver(life(&[OrderStatus::Shipped])).await, None);
+    assert_eq!(app.sent(), told(&[(PHONE, "Your order is on its way")]));
+    let suppressed = json!("SUPPRESSED");
+    assert_eq!(statuses(&app).await, [[suppressed.clone(), json!(null)], [suppressed, json!("SENT")]]);
 }

@@ -9,7 +9,7 @@ use shared::text::Text;
 use shared::token::Caller;
 
 use crate::State as App;
-use crate::model::{Email, Phone, Profile};
+use crate::model::{Email, Locale, Phone, Profile};
 use crate::store::ProfileChange;
 
 /// How long ago the login may be that another address for mail needs.
@@ -28,6 +28,8 @@ pub(crate) struct Patch {
     phone: Option<Option<Phone>>,
     #[serde(default, deserialize_with = "present")]
     name: Option<Option<Text<100>>>,
+    #[serde(default, deserialize_with = "present")]
+    locale: Option<Option<Locale>>,
 }
 
 /// Tells `null` from absent: a member that is there is `Some`, whatever its value.
@@ -52,7 +54,7 @@ pub(crate) async fn patch(
     Json(patch): Json<Patch>,
 ) -> Result<Json<Profile>, Problem> {
     let now = app.clock.now();
-    let change = ProfileChange { phone: patch.phone, name: patch.name };
+    let change = ProfileChange { phone: patch.phone, name: patch.name, locale: patch.locale };
     if let Some(email) = patch.email
         && change_email(&app, &caller, &email, &change, now).await?
     {
@@ -138,6 +140,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_locale_is_kept_in_its_recommended_form_until_it_is_removed() {
+        let app = App::new().await;
+        let changed = patch(&app, json!({"locale": "PT-br"})).await.expect(StatusCode::OK).json;
+        assert_eq!(changed["locale"], "pt-BR");
+        let read = call(Method::GET, "/profile").token(&app.token).send(&app.router).await.json;
+        assert_eq!(read, changed);
+        let named = patch(&app, json!({"name": "M"})).await.expect(StatusCode::OK).json;
+        assert_eq!(named["locale"], "pt-BR");
+        let removed = patch(&app, json!({"locale": null})).await.expect(StatusCode::OK).json;
+        assert_eq!(removed.get("locale"), None);
+    }
+
+    #[tokio::test]
     async fn a_bad_patch_names_the_field_and_changes_nothing() {
         let app = App::new().await;
         let before = call(Method::GET, "/profile").token(&app.token).send(&app.router).await.json;
@@ -147,6 +162,8 @@ mod tests {
             (json!({"phone": "123"}), "phone"),
             (json!({"name": ""}), "name"),
             (json!({"name": 5}), "name"),
+            (json!({"locale": "english"}), "locale"),
+            (json!({"locale": 5}), "locale"),
         ] {
             let call = call(Method::PATCH, "/profile").token(&app.token).json(&body);
             let answer = call.send(&app.router).await.expect(StatusCode::BAD_REQUEST);

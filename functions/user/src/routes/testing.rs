@@ -36,6 +36,7 @@ impl App {
             former_email: None,
             phone: Some("+15551234567".to_owned().try_into().unwrap()),
             name: None,
+            locale: None,
             created_at: now,
             updated_at: now,
         };

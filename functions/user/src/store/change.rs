@@ -9,7 +9,7 @@ use shared::text::Text;
 use uuid::Uuid;
 
 use super::{UserStore, profile_key, text};
-use crate::model::{Email, Phone, Profile};
+use crate::model::{Email, Locale, Phone, Profile};
 
 /// What a change of a profile may change, but for the address for mail; `Some(None)` removes.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +18,8 @@ pub struct ProfileChange {
     pub phone: Option<Option<Phone>>,
     /// Another name, or none.
     pub name: Option<Option<Text<100>>>,
+    /// Another language, or none.
+    pub locale: Option<Option<Locale>>,
 }
 
 impl UserStore {
@@ -110,6 +112,9 @@ impl Expression {
         }
         if let Some(name) = &change.name {
             expression.change("name", name.as_ref().map(Text::as_str));
+        }
+        if let Some(locale) = &change.locale {
+            expression.change("locale", locale.as_ref().map(Locale::as_str));
         }
         expression
     }

@@ -24,6 +24,8 @@ pub(super) struct Stream {
 pub(super) enum Start<'a> {
     /// The oldest record.
     Horizon,
+    /// The record with this sequence number.
+    At(&'a str),
     /// The record after the one with this sequence number.
     After(&'a str),
 }
@@ -78,6 +80,61 @@ impl Aws {
     async fn streams(&self, operation: &str, body: &Value) -> Result<Value> {
         self.wire.call("dynamodb", &format!("DynamoDBStreams_20120810.{operation}"), body).await
     }
+
+    async fn sqs(&self, operation: &str, body: &Value) -> Result<Value> {
+        self.wire.call("sqs", &format!("AmazonSQS.{operation}"), body).await
+    }
+
+    async fn queue_url(&self, queue: &str) -> Result<String> {
+        let found = self.sqs("GetQueueUrl", &json!({ "QueueName": queue })).await?;
+        let url = found["QueueUrl"].as_str().map(str::to_owned);
+        url.with_context(|| format!("queue {queue} has no URL"))
+    }
+
+    /// The next messages of a queue, which nobody else receives for `hidden`; none: there are no more.
+    pub(super) async fn receive(&self, queue: &str, hidden: Duration) -> Result<Vec<Message>> {
+        let body = json!({
+            "QueueUrl": self.queue_url(queue).await?,
+            "MaxNumberOfMessages": 10,
+            "VisibilityTimeout": hidden.as_secs(),
+        });
+        let mut answer = self.sqs("ReceiveMessage", &body).await?;
+        let Value::Array(messages) = answer["Messages"].take() else {
+            return Ok(Vec::new());
+        };
+        let text = |message: &Value, field: &str| message[field].as_str().unwrap_or_default().to_owned();
+        let messages = messages.iter().map(|message| Message {
+            id: text(message, "MessageId"),
+            receipt: text(message, "ReceiptHandle"),
+            body: text(message, "Body"),
+        });
+        Ok(messages.collect())
+    }
+
+    /// Deletes a received message.
+    pub(super) async fn delete(&self, queue: &str, message: &Message) -> Result<()> {
+        let body = json!({ "QueueUrl": self.queue_url(queue).await?, "ReceiptHandle": message.receipt });
+        self.sqs("DeleteMessage", &body).await.map(drop)
+    }
+
+    /// Puts a received message back, for whoever receives next.
+    pub(super) async fn put_back(&self, queue: &str, message: &Message) -> Result<()> {
+        let body = json!({
+            "QueueUrl": self.queue_url(queue).await?,
+            "ReceiptHandle": message.receipt,
+            "VisibilityTimeout": 0,
+        });
+        self.sqs("ChangeMessageVisibility", &body).await.map(drop)
+    }
+}
+
+/// A received message of a queue.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) id: String,
+    /// What it is deleted or put back by.
+    receipt: String,
+    pub(super) body: String,
 }
 
 impl World for Arc<Aws> {
@@ -103,6 +160,10 @@ impl World for Arc<Aws> {
         let mut body = json!({ "StreamArn": arn, "ShardId": shard });
         match start {
             Start::Horizon => body["ShardIteratorType"] = json!("TRIM_HORIZON"),
+            Start::At(sequence) => {
+                body["ShardIteratorType"] = json!("AT_SEQUENCE_NUMBER");
+                body["SequenceNumber"] = json!(sequence);
+            }
             Start::After(sequence) => {
                 body["ShardIteratorType"] = json!("AFTER_SEQUENCE_NUMBER");
                 body["SequenceNumber"] = json!(sequence);
@@ -129,10 +190,8 @@ impl World for Arc<Aws> {
     }
 
     async fn send(&self, queue: &str, message: &Value) -> Result<()> {
-        let found = self.wire.call("sqs", "AmazonSQS.GetQueueUrl", &json!({ "QueueName": queue })).await?;
-        let body = json!({ "QueueUrl": found["QueueUrl"], "MessageBody": message.to_string() });
-        self.wire.call("sqs", "AmazonSQS.SendMessage", &body).await?;
-        Ok(())
+        let body = json!({ "QueueUrl": self.queue_url(queue).await?, "MessageBody": message.to_string() });
+        self.sqs("SendMessage", &body).await.map(drop)
     }
 
     fn now(&self) -> Timestamp {

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
-use template::StreamMapping;
+use serde_json::{Value, json};
+use template::{REGION, StreamMapping};
 
 use crate::invoke::Failure;
 
@@ -146,6 +146,18 @@ pub(super) fn expire(queue: &mut VecDeque<Batch>, settings: &StreamMapping, now:
     }
 }
 
+/// The event that brings records of a stream to a function.
+pub(super) fn event(arn: &str, records: &[Value]) -> Value {
+    let records = records.iter().map(|record| {
+        let mut record = record.clone();
+        record["eventSource"] = json!("aws:dynamodb");
+        record["awsRegion"] = json!(REGION);
+        record["eventSourceARN"] = json!(arn);
+        record
+    });
+    json!({ "Records": records.collect::<Vec<_>>() })
+}
+
 /// The record's place in its shard.
 pub(super) fn sequence_number(record: &Value) -> Option<&str> {
     record["dynamodb"]["SequenceNumber"].as_str()
@@ -165,7 +177,6 @@ fn backoff(failures: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
     use template::StartingPosition;
 
     use super::*;

@@ -8,8 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use serde_json::{Value, json};
-use template::REGION;
+use serde_json::Value;
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
@@ -55,11 +54,10 @@ impl<W: World> Feed<W> {
     pub(super) fn new(world: W, mapping: Mapping, file: PathBuf) -> Result<Self> {
         let Checkpoint { stream: arn, shards } = Checkpoint::load(&file)?.unwrap_or_default();
         let size = mapping.settings.batch_size;
-        let shards = shards.into_iter().map(|(id, Position { sequence, pending })| Shard {
-            id,
-            sequence,
-            queue: batches(&pending, size),
-            ..Shard::default()
+        let shards = shards.into_iter().map(|(id, Position { sequence, mut pending })| {
+            // What `drain` added passed no filter yet.
+            pending.retain(|record| mapping.wants(record));
+            Shard { id, sequence, queue: batches(&pending, size), ..Shard::default() }
         });
         Ok(Self { shards: shards.collect(), world, mapping, file, arn, unlisted: true })
     }
@@ -138,6 +136,8 @@ impl<W: World> Feed<W> {
         }
         self.shards = old.into_iter().chain(listed).collect();
         self.unlisted = false;
+        // From here on `drain` knows the stream, whatever happens to this process.
+        self.save()?;
         Ok(())
     }
 
@@ -159,10 +159,7 @@ impl<W: World> Feed<W> {
         let count = records.len();
         if let Some(last) = records.last().and_then(batch::sequence_number) {
             shard.sequence = Some(last.to_owned());
-            let filters = &self.mapping.filters;
-            let wanted =
-                |record: &Value| filters.is_empty() || filters.iter().any(|filter| filter.matches(record));
-            let wanted: Vec<_> = records.into_iter().filter(wanted).collect();
+            let wanted: Vec<_> = records.into_iter().filter(|record| self.mapping.wants(record)).collect();
             debug!(mapping = self.mapping.name(), read = count, wanted = wanted.len(), "records");
             let uninteresting = wanted.is_empty();
             shard.queue.extend(batches(&wanted, self.mapping.settings.batch_size));
@@ -196,7 +193,7 @@ impl<W: World> Feed<W> {
             self.shards[index].queue.pop_front();
             return self.save();
         }
-        let event = self.event(&batch.records);
+        let event = batch::event(&self.arn, &batch.records);
         let answer = self.world.invoke(&self.mapping.function, &event, self.mapping.timeout).await;
         let verdict = batch::verdict(batch, settings, &answer);
         let (mapping, records, failures) = (self.mapping.name(), batch.records.len(), batch.failures);
@@ -218,6 +215,9 @@ impl<W: World> Feed<W> {
         let Mapping { function, settings, .. } = &self.mapping;
         let message = dead_letter::message(batch, given_up, function, &self.arn, &shard.id, self.world.now());
         let (mapping, records) = (self.mapping.name(), batch.records.len());
+        if let Err(error) = dead_letter::keep(&self.file, &message, &batch.records) {
+            warn!(mapping, error = format!("{error:#}"), "cannot keep the records for a redrive");
+        }
         match &settings.dead_letter_queue {
             None => error!(mapping, records, reason = ?given_up, "records are given up"),
             Some(queue) => match self.world.send(queue, &message).await {
@@ -229,17 +229,6 @@ impl<W: World> Feed<W> {
                 }
             },
         }
-    }
-
-    fn event(&self, records: &[Value]) -> Value {
-        let records = records.iter().map(|record| {
-            let mut record = record.clone();
-            record["eventSource"] = json!("aws:dynamodb");
-            record["awsRegion"] = json!(REGION);
-            record["eventSourceARN"] = json!(self.arn);
-            record
-        });
-        json!({ "Records": records.collect::<Vec<_>>() })
     }
 
     /// Reads what the stream still has, because the emulator will forget it, and writes it down.

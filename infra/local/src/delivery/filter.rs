@@ -51,9 +51,11 @@ impl Filter {
         for (key, value) in pattern {
             match value {
                 Value::Array(patterns) if key == "$or" => {
+                    ensure!(!patterns.is_empty(), "$or has no alternatives");
                     filter.alternatives = patterns.iter().map(Self::parse).collect::<Result<_>>()?;
                 }
                 Value::Array(rules) => {
+                    ensure!(!rules.is_empty(), "{key} has no rule, so that nothing would match");
                     let rules: Result<Vec<_>> = rules.iter().map(Rule::parse).collect();
                     filter
                         .fields
@@ -178,6 +180,8 @@ mod tests {
             "eventName": "MODIFY",
             "count": 5,
             "tags": ["a", "b"],
+            "empty": "",
+            "nothing": null,
             "dynamodb": { "Keys": { "sk": { "S": "ORDER#1" } }, "NewImage": { "total": { "N": "5" } } },
         });
         for (pattern, expected) in [
@@ -207,6 +211,10 @@ mod tests {
             (json!({ "count": [{ "numeric": ["<", 5] }] }), false),
             (json!({ "count": [{ "numeric": ["=", 5] }] }), true),
             (json!({ "dynamodb": { "NewImage": { "total": { "N": [{ "numeric": ["=", 5] }] } } } }), false),
+            (json!({ "empty": [""] }), true),
+            (json!({ "empty": [null] }), false),
+            (json!({ "nothing": [null] }), true),
+            (json!({ "absent": [null] }), false),
             (json!({ "$or": [{ "count": [6] }, { "eventName": ["MODIFY"] }] }), true),
             (json!({ "$or": [{ "count": [6] }, { "eventName": ["REMOVE"] }] }), false),
             (json!({ "$or": [{ "count": [5] }], "eventName": ["REMOVE"] }), false),
@@ -228,6 +236,8 @@ mod tests {
             json!({ "a": [{ "numeric": [">"] }] }),
             json!({ "a": [{ "numeric": ["~", 1] }] }),
             json!({ "$or": ["a"] }),
+            json!({ "$or": [] }),
+            json!({ "a": [] }),
         ] {
             assert!(Filter::parse(&pattern).is_err(), "{pattern}");
         }

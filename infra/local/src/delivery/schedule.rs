@@ -1,4 +1,4 @@
-//! Schedules: invokes a function at a fixed rate, never twice at once.
+//! Schedules: invokes a function at a fixed rate or at given times, never twice at once.
 
 use std::time::Duration;
 
@@ -6,11 +6,15 @@ use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use template::{ACCOUNT, Function, REGION, Schedule, ScheduleKind};
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use tracing::{debug, warn};
 
+use super::cron::Cron;
 use crate::ambient;
 use crate::invoke::Functions;
+
+/// Between two looks at the clock.
+const LOOK: Duration = Duration::from_secs(30);
 
 /// A schedule and the function that it invokes.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,39 +23,65 @@ pub struct Timer {
     pub function: String,
     /// How long the function may take.
     pub timeout: Duration,
-    /// Between the starts of two invocations.
-    pub period: Duration,
+    when: When,
     schedule: Schedule,
     rule: String,
 }
 
+#[derive(Debug, Clone, PartialEq)]
+enum When {
+    /// Between the starts of two invocations.
+    Every(Duration),
+    At(Cron),
+}
+
 impl Timer {
-    /// An error names the expression, when it is not a rate.
+    /// An error names the expression, when it is not understood.
     pub(super) fn new(function: &Function, schedule: &Schedule) -> Result<Self> {
-        let period = rate(&schedule.expression)
+        let when = When::parse(&schedule.expression)
             .with_context(|| format!("schedule {} of {}", schedule.id, function.name))?;
         Ok(Self {
             function: function.name.clone(),
             timeout: function.timeout,
-            period,
+            when,
             schedule: schedule.clone(),
             // As SAM names it.
             rule: format!("{}{}", function.logical_id, schedule.id),
         })
     }
 
-    /// Invokes the function until dropped; the first time after one period. A slow function delays the next invocation.
+    /// Invokes the function until dropped; at a rate, the first time after one period. A slow function delays the next
+    /// invocation, or misses it.
     pub(super) async fn run(self, functions: Functions) {
-        let mut ticks = interval_at(Instant::now() + self.period, self.period);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            let event = self.event(ambient::now(), &ambient::request_id());
-            match functions.invoke(&self.function, &event, self.timeout).await {
-                Ok(_) => debug!(function = self.function, schedule = self.schedule.id, "done"),
-                Err(failure) => {
-                    warn!(function = self.function, schedule = self.schedule.id, error = %failure, "failed");
+        match &self.when {
+            When::Every(period) => {
+                let mut ticks = interval_at(Instant::now() + *period, *period);
+                ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+                loop {
+                    ticks.tick().await;
+                    self.fire(&functions).await;
                 }
+            }
+            When::At(cron) => {
+                while let Some(next) = cron.next(ambient::now()) {
+                    // The clock may be set meanwhile, and a sleeping laptop does not count its sleep.
+                    while let Ok(rest) = Duration::try_from(next.duration_since(ambient::now()))
+                        && !rest.is_zero()
+                    {
+                        sleep(rest.min(LOOK)).await;
+                    }
+                    self.fire(&functions).await;
+                }
+            }
+        }
+    }
+
+    async fn fire(&self, functions: &Functions) {
+        let event = self.event(ambient::now(), &ambient::request_id());
+        match functions.invoke(&self.function, &event, self.timeout).await {
+            Ok(_) => debug!(function = self.function, schedule = self.schedule.id, "done"),
+            Err(failure) => {
+                warn!(function = self.function, schedule = self.schedule.id, error = %failure, "failed");
             }
         }
     }
@@ -86,10 +116,19 @@ impl Timer {
     }
 }
 
+impl When {
+    fn parse(expression: &str) -> Result<Self> {
+        match expression.strip_prefix("cron(").and_then(|rest| rest.strip_suffix(')')) {
+            Some(fields) => Cron::parse(fields).map(Self::At),
+            None => rate(expression).map(Self::Every),
+        }
+    }
+}
+
 /// `rate(5 minutes)`; the unit agrees in number, as AWS demands.
 fn rate(expression: &str) -> Result<Duration> {
     let Some(rate) = expression.strip_prefix("rate(").and_then(|rest| rest.strip_suffix(')')) else {
-        bail!("infra/local runs schedules of the form rate(...) only, not {expression}");
+        bail!("infra/local runs schedules of the forms rate(...) and cron(...) only, not {expression}");
     };
     let parts: Vec<_> = rate.split_whitespace().collect();
     let seconds = match parts.as_slice() {
@@ -122,7 +161,7 @@ mod tests {
         Timer {
             function: "payment-reconciler".to_owned(),
             timeout: Duration::from_secs(50),
-            period: Duration::from_mins(1),
+            when: When::Every(Duration::from_mins(1)),
             schedule,
             rule: "PaymentReconcilerFunctionEveryMinute".to_owned(),
         }
@@ -140,8 +179,9 @@ mod tests {
         {
             assert!(rate(expression).is_err(), "{expression}");
         }
-        let error = rate("cron(0 2 * * ? *)").expect_err("not a rate").to_string();
-        assert!(error.contains("cron(0 2 * * ? *)"), "{error}");
+        let error = When::parse("at(2026-01-01T00:00:00)").expect_err("neither").to_string();
+        assert!(error.contains("at(2026-01-01T00:00:00)"), "{error}");
+        assert!(matches!(When::parse("cron(0 2 * * ? *)"), Ok(When::At(_))));
     }
 
     #[test]

@@ -58,6 +58,7 @@ impl Local {
             watch_url: watch_url.to_owned(),
             timeout,
             doubt: Arc::default(),
+            pages: Router::new(),
         };
         let gateway = tokio::spawn(serve(listeners, target, pending()));
         Self { address, events: Arc::default(), tasks: vec![gateway.abort_handle()] }

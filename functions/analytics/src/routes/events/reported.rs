@@ -41,7 +41,7 @@ impl Reported {
     /// The event to store.
     pub(super) fn event(self, circumstances: &Circumstances, ids: &Generator) -> Result<Event, Problem> {
         if self.name.is_reserved() {
-            let detail = "Names that begin with order_ are facts that only the server states";
+            let detail = "Names that begin with order_, payment_succeeded and payment_declined are facts that only the server states";
             return Err(Problem::unprocessable(detail).with("field", "name"));
         }
         let now = circumstances.now;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::bail;
 use jiff::Timestamp;
+use serde_json::json;
 use template::{StartingPosition, StreamMapping};
 
 use super::*;
@@ -47,6 +48,7 @@ impl World for Fake {
         let records = self.0.records.lock().unwrap();
         let index = match start {
             Start::Horizon => Some(0),
+            Start::At(_) => unreachable!("a feed reads on"),
             Start::After(sequence) => {
                 let found =
                     records.iter().position(|record| batch::sequence_number(record) == Some(sequence));

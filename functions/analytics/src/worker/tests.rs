@@ -67,10 +67,10 @@ async fn what_happens_to_an_order_is_counted_on_its_day_with_the_revenue() {
     let app = App::new().await;
     assert_eq!(app.deliver(life(1, 1999, "EUR")).await, json!({ "batchItemFailures": [] }));
     app.settle().await;
-    let query = "/analytics/summary?from=2026-01-01&to=2026-01-03";
+    let query = "/analytics/timeseries?from=2026-01-01&to=2026-01-03";
     let answer = call(Method::GET, query).token(&app.admin()).send(&app.router).await;
-    let days = &answer.expect(StatusCode::OK).json["days"];
-    let day = |n: u32, orders: Value, revenue: Value| json!({ "date": format!("2026-01-0{n}"), "events": {}, "orders": orders, "revenue": revenue, "refunds": [] });
+    let days = &answer.expect(StatusCode::OK).json["points"];
+    let day = |n: u32, orders: Value, revenue: Value| json!({ "start": format!("2026-01-0{n}T00:00:00+00:00"), "visitors": 0, "events": {}, "orders": orders, "revenue": revenue, "refunds": [] });
     assert_eq!(
         days,
         &json!([
@@ -115,6 +115,7 @@ async fn refunds_are_counted_beside_the_revenue_each_once() {
     assert_eq!(
         total(&app).await,
         json!({
+            "visitors": 0,
             "events": {},
             "orders": { "paid": 1, "partially_refunded": 2, "refunded": 1, "expired": 1 },
             "revenue": eur,
@@ -142,4 +143,45 @@ async fn a_record_that_is_no_order_is_reported_and_the_ones_before_it_are_counte
     records.insert(3, record(&key, None, Some(&json!({ "id": "?" })), 77));
     assert_eq!(app.deliver(records).await, json!({ "batchItemFailures": [{ "itemIdentifier": "77" }] }));
     assert_eq!(total(&app).await["orders"], json!({ "placed": 1, "paid": 1 }));
+}
+
+#[tokio::test]
+async fn payments_are_counted_as_they_ended_once_and_earn_nothing_by_themselves() {
+    let app = App::new().await;
+    let payment = |number: u128, progress: Value| {
+        let mut payment = json!({
+            "id": Uuid::from_u128(number),
+            "user_id": Uuid::from_u128(1),
+            "order_id": Uuid::from_u128(7),
+            "amount": { "amount": 1999, "currency": "EUR" },
+            "method": { "token": "pm_card_visa", "brand": "visa", "last4": "4242" },
+            "save_method": false,
+            "created_at": NOW,
+        });
+        payment.as_object_mut().unwrap().extend(progress.as_object().unwrap().clone());
+        payment
+    };
+    let ended = |number: u128, progress: Value| {
+        let key = Key::new("USER#1", format!("PAYMENT#{}", Uuid::from_u128(number)));
+        let before = payment(number, json!({ "status": "PROCESSING", "in_flight_since": NOW }));
+        record(&key, Some(&before), Some(&payment(number, progress)), 9)
+    };
+    let succeeded = json!({ "status": "SUCCEEDED", "paid_at": NOW, "charge_id": "ch_1" });
+    let declined =
+        json!({ "status": "DECLINED", "declined_at": NOW, "decline_reason": "insufficient_funds" });
+    let records =
+        || vec![ended(1, succeeded.clone()), ended(2, declined.clone()), ended(3, declined.clone())];
+    for _ in 0..2 {
+        assert_eq!(app.deliver(records()).await, json!({ "batchItemFailures": [] }));
+    }
+    assert_eq!(
+        total(&app).await,
+        json!({
+            "visitors": 0,
+            "events": { "payment_declined": 2, "payment_succeeded": 1 },
+            "orders": {},
+            "revenue": [],
+            "refunds": [],
+        })
+    );
 }

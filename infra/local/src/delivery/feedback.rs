@@ -1,0 +1,211 @@
+//! What SES reports of mails after it took them, as it does on AWS by way of an SNS topic. The emulator takes every mail and reports
+//! nothing, so this looks what it took, and says that it was delivered; to the addresses of SES's mailbox simulator it says
+//! what they are for: <https://docs.aws.amazon.com/ses/latest/dg/send-an-email-from-console.html#send-email-simulator>.
+//!
+//! The emulator also forgets a mail's tags, by which the function finds the notification. They are looked up in the table of
+//! notifications by the mail's id.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use template::Function;
+use tokio::time::{Instant, sleep};
+use tracing::{debug, warn};
+
+use crate::ambient;
+use crate::invoke::Functions;
+use crate::provision::Wire;
+
+/// Between looks at what was sent.
+const POLL: Duration = Duration::from_secs(1);
+/// How long a sender may take to note what its mail is called. Auth notes nothing, and gets no reports.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The function that is told, by which topic, and what it was told.
+#[derive(Debug, Clone)]
+pub(super) struct Feedback {
+    function: String,
+    topic: String,
+    table: String,
+    timeout: Duration,
+    emulator_url: String,
+    /// Which mails it was told of.
+    file: PathBuf,
+}
+
+impl Feedback {
+    /// For each function with an SNS topic: only SES writes to one.
+    pub(super) fn of(function: &Function, emulator_url: &str, state_dir: &std::path::Path) -> Option<Self> {
+        Some(Self {
+            function: function.name.clone(),
+            topic: function.topics.first()?.clone(),
+            table: function.environment.get("NOTIFICATION_TABLE")?.clone(),
+            timeout: function.timeout,
+            emulator_url: emulator_url.to_owned(),
+            file: state_dir.join(format!("{}.json", function.name)),
+        })
+    }
+
+    /// Reports until dropped.
+    pub(super) async fn run(self, functions: Functions) {
+        let mut told = self.load().unwrap_or_default();
+        let mut waiting: Vec<(Value, Instant)> = Vec::new();
+        let mut trouble = false;
+        loop {
+            let outcome = self.turn(&functions, &mut told, &mut waiting).await;
+            if let (Err(error), false) = (&outcome, trouble) {
+                warn!(function = self.function, error = format!("{error:#}"), "cannot report on mails");
+            }
+            trouble = outcome.is_err();
+            sleep(POLL).await;
+        }
+    }
+
+    async fn turn(
+        &self,
+        functions: &Functions,
+        told: &mut BTreeSet<String>,
+        waiting: &mut Vec<(Value, Instant)>,
+    ) -> Result<()> {
+        let now = Instant::now();
+        for mail in self.sent().await? {
+            if told.insert(id_of(&mail).to_owned()) {
+                waiting.push((mail, now));
+            }
+        }
+        let mut left = Vec::new();
+        for (mail, since) in waiting.drain(..) {
+            match self.tags(id_of(&mail)).await? {
+                Some(tags) => self.report(functions, &mail, &tags).await,
+                None if since.elapsed() < PATIENCE => left.push((mail, since)),
+                None => debug!(mail = id_of(&mail), "no notification's mail"),
+            }
+        }
+        *waiting = left;
+        let waits = |id: &String| waiting.iter().any(|(mail, _)| id_of(mail) == id);
+        let done: Vec<_> = told.iter().filter(|id| !waits(id)).collect();
+        fs::write(&self.file, json!(done).to_string())
+            .with_context(|| format!("cannot write {}", self.file.display()))
+    }
+
+    fn load(&self) -> Result<BTreeSet<String>> {
+        match fs::read(&self.file) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(BTreeSet::new()),
+            text => Ok(serde_json::from_slice(&text?)?),
+        }
+    }
+
+    async fn sent(&self) -> Result<Vec<Value>> {
+        let url = format!("{}/_ministack/ses/messages", self.emulator_url);
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        let answer: Value = client.get(url).send().await?.json().await?;
+        let accounts = answer["messages"].as_object().into_iter().flat_map(|accounts| accounts.values());
+        Ok(accounts.filter_map(Value::as_array).flatten().cloned().collect())
+    }
+
+    /// What the sender tagged the mail with.
+    async fn tags(&self, message_id: &str) -> Result<Option<Value>> {
+        let body = json!({
+            "TableName": self.table,
+            "FilterExpression": "email.message_id = :id",
+            "ExpressionAttributeValues": { ":id": { "S": message_id } },
+            "ConsistentRead": true,
+        });
+        let found = Wire::new(&self.emulator_url)?.call("dynamodb", "DynamoDB_20120810.Scan", &body).await?;
+        let item = &found["Items"][0];
+        Ok(item["id"]["S"].as_str().map(|id| json!({ "user": [item["user_id"]["S"]], "notification": [id] })))
+    }
+
+    async fn report(&self, functions: &Functions, mail: &Value, tags: &Value) {
+        for report in reports(mail, tags) {
+            let event = sns_event(&self.topic, &report);
+            if let Err(failure) = functions.invoke(&self.function, &event, self.timeout).await {
+                warn!(function = self.function, error = %failure, "a report on a mail failed");
+            }
+        }
+    }
+}
+
+fn id_of(mail: &Value) -> &str {
+    mail["MessageId"].as_str().unwrap_or_default()
+}
+
+/// What SES would say of a mail.
+/// <https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html>
+fn reports(mail: &Value, tags: &Value) -> Vec<Value> {
+    let to = mail["To"][0].as_str().unwrap_or_default();
+    let now = ambient::now().to_string();
+    let about = json!({
+        "timestamp": now,
+        "messageId": id_of(mail),
+        "source": mail["Source"],
+        "destination": mail["To"],
+        "tags": tags,
+    });
+    let recipient = json!([{ "emailAddress": to }]);
+    let delivery = json!({ "eventType": "Delivery", "mail": about, "delivery": { "timestamp": now, "recipients": [to] } });
+    let bounce = json!({
+        "eventType": "Bounce",
+        "mail": about,
+        "bounce": { "bounceType": "Permanent", "bounceSubType": "General", "bouncedRecipients": recipient, "timestamp": now },
+    });
+    let complaint = json!({
+        "eventType": "Complaint",
+        "mail": about,
+        "complaint": { "complainedRecipients": recipient, "timestamp": now },
+    });
+    match to.strip_suffix("@simulator.amazonses.com").map(|name| name.split('+').next().unwrap_or(name)) {
+        Some("bounce" | "suppressionlist") => vec![bounce],
+        Some("complaint") => vec![delivery, complaint],
+        _ => vec![delivery],
+    }
+}
+
+/// As SNS invokes a function. <https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html>
+fn sns_event(topic: &str, report: &Value) -> Value {
+    json!({ "Records": [{
+        "EventSource": "aws:sns",
+        "EventVersion": "1.0",
+        "EventSubscriptionArn": format!("{topic}:local"),
+        "Sns": {
+            "Type": "Notification",
+            "MessageId": ambient::request_id(),
+            "TopicArn": topic,
+            "Subject": "Amazon SES Email Event Notification",
+            "Message": report.to_string(),
+            "Timestamp": report["mail"]["timestamp"],
+            "MessageAttributes": {},
+        },
+    }] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_mail_is_delivered_but_to_the_simulators_addresses() {
+        for (to, expected) in [
+            ("ann@example.com", &["Delivery"][..]),
+            ("bounce@simulator.amazonses.com", &["Bounce"]),
+            ("bounce+label@simulator.amazonses.com", &["Bounce"]),
+            ("complaint@simulator.amazonses.com", &["Delivery", "Complaint"]),
+            ("success@simulator.amazonses.com", &["Delivery"]),
+        ] {
+            let tags = json!({ "user": ["u"], "notification": ["n"] });
+            let mail = json!({ "MessageId": "m", "Source": "shop@example.com", "To": [to] });
+            let reports = reports(&mail, &tags);
+            let kinds: Vec<_> = reports.iter().map(|report| report["eventType"].as_str().unwrap()).collect();
+            assert_eq!(kinds, expected, "{to}");
+            let event = sns_event("topic", &reports[0]);
+            let message: Value =
+                serde_json::from_str(event["Records"][0]["Sns"]["Message"].as_str().unwrap()).unwrap();
+            assert_eq!((&message["mail"]["messageId"], &message["mail"]["tags"]), (&json!("m"), &tags));
+        }
+    }
+}
