@@ -1,4 +1,4 @@
-//! Drives a headless Chromium over WebDriver, which is JSON over HTTP. Nothing of it outlives the test run.
+//! Drives a headless Chromium over `WebDriver`, which is JSON over HTTP. Nothing of it outlives the test run.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -94,7 +94,7 @@ impl Page {
         }
     }
 
-    /// Presses keys where the selected element has the focus: text, or WebDriver's code points for others.
+    /// Presses keys where the selected element has the focus: text, or `WebDriver`'s code points for others.
     pub(crate) async fn press(&self, selector: &str, keys: &str) {
         let element = self.find(selector).await;
         self.command(Method::POST, &format!("{element}/value"), &json!({ "text": keys })).await;

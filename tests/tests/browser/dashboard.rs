@@ -15,7 +15,7 @@ const NARROW: View = View { width: 360, dark: true, time_zone: "Europe/Berlin" }
 /// What would run if it became HTML.
 const HOSTILE: &str = "<img src=x onerror=window.hacked=1>";
 
-/// WebDriver's code point of a key.
+/// `WebDriver`'s code point of a key.
 const ARROW_RIGHT: &str = "\u{e014}";
 
 async fn open(view: View, name: &'static str) -> Page {
@@ -157,9 +157,10 @@ async fn assert_shows_what_the_api_says(page: &Page, admin: &User) {
     let from: jiff::civil::Date = to.parse().unwrap();
     let from = from.checked_sub(jiff::Span::new().days(55)).unwrap();
     let cohorts = get(admin, &format!("/analytics/cohorts?from={from}&to={to}")).await["cohorts"].take();
-    let shown = rows(page, "cohorts").await;
-    assert_eq!(shown.len(), cohorts.as_array().unwrap().len());
-    for (shown, cohort) in shown.iter().zip(cohorts.as_array().unwrap()) {
+    let (shown, cohorts) = (rows(page, "cohorts").await, cohorts.as_array().unwrap());
+    let first = cohorts.iter().position(|cohort| cohort["people"] != 0).expect("somebody came");
+    assert_eq!(shown.len(), cohorts.len() - first);
+    for (shown, cohort) in shown.iter().zip(&cohorts[first..]) {
         assert_eq!(shown["People"], cohort["people"].to_string());
         for retained in cohort["retained"].as_array().unwrap() {
             let column = match retained["weeks_later"].as_u64().unwrap() {
@@ -192,6 +193,7 @@ async fn an_admin_sees_what_the_api_says_and_hostile_names_do_nothing() {
 
     trade(&admin).await;
     page.click("[data-days='30']").await;
+    page.until("document.getElementById('products-by')?.value === 'revenue'").await;
     page.until("document.querySelector('[data-figure=paid] dd')?.textContent === '1'").await;
     page.until("!document.getElementById('figures').hasAttribute('aria-busy')").await;
     assert_shows_what_the_api_says(&page, &admin).await;
@@ -203,6 +205,7 @@ async fn an_admin_sees_what_the_api_says_and_hostile_names_do_nothing() {
     page.until("document.querySelector('#visitors .tip').innerText.includes('Visitors: ')").await;
     page.press("#visitors .plot", ARROW_RIGHT).await;
     page.until("!document.querySelector('#visitors .tip').hidden").await;
+    page.screenshot("tip", WIDE).await;
     page.run("document.querySelectorAll('details').forEach((details) => (details.open = true))", &[]).await;
 
     page.look(NARROW).await;
