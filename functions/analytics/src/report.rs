@@ -92,8 +92,8 @@ impl<T: Shown> Report<T> {
         let total = figures::<F>(store, std::slice::from_ref(&period.whole)).await?;
         let total = total.into_iter().next().unwrap_or_default();
         let mut points = Vec::new();
-        // What is read is in memory until it is summed up: a month of hours at a time.
-        let at_once = if period.granularity == Some(Granularity::Hour) { 31 * 24 } else { 31 };
+        // What is read is in memory until it is summed up: of days and hours a week at a time.
+        let at_once = if period.granularity == Some(Granularity::Hour) { 7 * 24 } else { 7 };
         for some in period.points.chunks(at_once) {
             let figures = figures::<F>(store, some).await?;
             points.extend(

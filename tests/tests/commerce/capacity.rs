@@ -156,7 +156,12 @@ async fn news(shop: &Shop, bill: &mut Bill) {
     let put = Request::new(REGULAR, Method::PUT, "/notifications/preferences").json(preferences);
     measure(shop, bill, put).await;
     measure(shop, bill, Request::post(REGULAR, "/events").json(json!({"name": "search"}))).await;
-    measure(shop, bill, by_admin(Method::GET, "/analytics/summary")).await;
+    for question in ["summary", "timeseries", "funnel", "top-products"] {
+        // A week within one month.
+        let path = format!("/analytics/{question}?to=2026-01-20");
+        measure(shop, bill, by_admin(Method::GET, &path)).await;
+    }
+    measure(shop, bill, by_admin(Method::GET, "/analytics/cohorts")).await;
 }
 
 /// The rows under `| endpoint | round trips | read units | write units |` of the service's README. A cell begins with the
