@@ -44,11 +44,20 @@ function failed(error) {
   }
 }
 
+// Without a currency nothing was earned, and no list can be ordered by it.
+const ordered = () => (order === "revenue" && !controls.currency() ? "units" : order);
+
 const questions = (query) => ({
   period: query,
   sums: { ...query, granularity: "" },
   cohorts: { from: figures.cohortsFrom(query), to: query.to },
-  products: { ...query, granularity: "", by: order, currency: order === "revenue" ? controls.currency() : "", limit: "10" },
+  products: {
+    ...query,
+    granularity: "",
+    by: ordered(),
+    currency: ordered() === "revenue" ? controls.currency() : "",
+    limit: "10",
+  },
 });
 
 const answer = async (path, query, signal) => (await get(path, query, { signal })).json();
@@ -70,8 +79,8 @@ async function load() {
     ]);
     const codes = new Set([...series.total.revenue, ...series.total.refunds].map((money) => money.currency));
     controls.offerCurrencies([...codes].sort());
-    const products = await loadProducts(controls.query(), signal);
-    shown = { query: controls.query(), series, funnel, cohorts, products };
+    const products = await answer(ASK.products, questions(asked.period).products, signal);
+    shown = { query: asked.period, series, funnel, cohorts, products };
     drawAll();
     by("status").textContent = `${day(series.from)} to ${day(series.to)}, as of ${new Date().toLocaleTimeString()}`;
   } catch (error) {
@@ -79,12 +88,6 @@ async function load() {
   } finally {
     if (!signal.aborted) by("figures").removeAttribute("aria-busy");
   }
-}
-
-/** Without a currency nothing was earned, and no list can be ordered by it. */
-async function loadProducts(query, signal) {
-  if (order === "revenue" && !controls.currency()) order = "units";
-  return answer(ASK.products, questions(query).products, signal);
 }
 
 /** The catalogue's names for products; their ids do where it cannot be read. */
@@ -114,7 +117,7 @@ function drawAll() {
 
 function drawProducts() {
   figures.products(shown.products, {
-    choice: order,
+    choice: ordered(),
     choose: reloadProducts,
     currency: controls.currency(),
     names,
@@ -125,8 +128,7 @@ function drawProducts() {
 async function reloadProducts(choice) {
   if (choice) order = choice;
   try {
-    const products = await loadProducts(shown.query, loading.signal);
-    shown.products = products;
+    shown.products = await answer(ASK.products, questions(shown.query).products, loading.signal);
     drawProducts();
     if (choice) by("products-by").focus();
   } catch (error) {

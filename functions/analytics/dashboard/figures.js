@@ -151,7 +151,9 @@ export function products({ total: { products: list } }, { choice, choose, curren
   section.append(made);
 }
 
-export function cohorts({ cohorts: list }, from, to, download) {
+export function cohorts({ cohorts: all }, from, to, download) {
+  // From the first week in which anybody came.
+  const list = all.slice(all.findIndex(({ people }) => people > 0));
   const section = card("cohorts", "Who comes back", `By week of the first visit, ${day(from)} to ${day(to)}`, download);
   if (!list.some(({ people }) => people)) return section.append(element("p", { class: "none" }, "Nobody came for the first time in these weeks."));
   const weeks = Math.max(...list.flatMap(({ retained }) => retained.map(({ weeks_later: later }) => later)));

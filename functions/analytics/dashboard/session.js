@@ -51,8 +51,9 @@ export async function signOut() {
   if (token) await post("logout", null, token).catch(() => {});
 }
 
-// Of several requests with an expired token one renews it: each refresh token is good once.
-async function refresh() {
+// Of several requests with one expired token the first renews it: each refresh token is good once.
+async function refresh(expired) {
+  if (tokens?.access_token !== expired) return;
   refreshing ??= post("refresh", { refresh_token: tokens.refresh_token }).finally(() => (refreshing = null));
   tokens = await refreshing;
 }
@@ -61,14 +62,16 @@ async function refresh() {
 export async function get(path, query, { accept = "application/json", signal } = {}) {
   const url = new URL(path, ROOT);
   for (const [name, value] of Object.entries(query)) if (value) url.searchParams.set(name, value);
+  let token;
   const ask = () => {
     if (!tokens) throw new Refusal(401, { title: "Nobody is signed in" });
-    const headers = { accept, authorization: `Bearer ${tokens.access_token}` };
+    token = tokens.access_token;
+    const headers = { accept, authorization: `Bearer ${token}` };
     return fetch(url, { headers, signal, credentials: "omit", cache: "no-store" });
   };
   let response = await ask();
   if (response.status === 401) {
-    await refresh();
+    await refresh(token);
     response = await ask();
   }
   if (!response.ok) throw await refusal(response);

@@ -180,6 +180,16 @@ impl Page {
         file
     }
 
+    /// Puts what is downloaded into an empty directory; returns which.
+    pub(crate) async fn downloads(&self) -> PathBuf {
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser/downloads").join(self.name);
+        let _absent = std::fs::remove_dir_all(&directory);
+        std::fs::create_dir_all(&directory).unwrap();
+        let behaviour = json!({ "behavior": "allow", "downloadPath": directory });
+        self.devtools("Browser.setDownloadBehavior", behaviour).await;
+        directory
+    }
+
     async fn devtools(&self, command: &str, parameters: Value) -> Value {
         let body = json!({ "cmd": command, "params": parameters });
         self.command(Method::POST, "/goog/cdp/execute", &body).await

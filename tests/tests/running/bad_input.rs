@@ -47,6 +47,9 @@ async fn bad_bodies_are_refused_everywhere() {
         }))
         .await;
         count += bodies.len();
+        if route.path == "/notifications/read" {
+            continue; // Nothing means all of them.
+        }
         let what = format!("nothing: {} {}", route.method, route.path);
         let request = client.request(route.method.clone(), service, &path(&route)).bearer_auth(&token);
         client.send(request).await.assert_problem(&what);
