@@ -108,8 +108,10 @@ impl Client {
     pub(crate) async fn send(&self, request: RequestBuilder) -> Answer {
         let response = request.send().await.expect("an answer");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let is_page = ["text/html", "text/css", "text/javascript"].iter().any(|kind| content_type.starts_with(kind));
+        let content_type =
+            headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let is_page =
+            ["text/html", "text/css", "text/javascript"].iter().any(|kind| content_type.starts_with(kind));
         let text = response.text().await.expect("a whole answer");
         let json = if text.is_empty() {
             Value::Null

@@ -16,22 +16,22 @@ const SHORT: usize = 100;
 /// What a request says that it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Device {
-    /// As it is kept with the session.
-    pub(crate) name: String,
+    /// As it is kept with the session; none where it says nothing.
+    pub(crate) name: Option<String>,
     fingerprint: String,
 }
 
 impl Device {
-    /// What a `User-Agent` tells; none where it says nothing.
-    pub(crate) fn of(user_agent: &str) -> Option<Self> {
-        let name = session::device(user_agent)?;
+    /// What a `User-Agent` tells. All that say nothing are one device, or else a thief would say nothing.
+    pub(crate) fn of(user_agent: &str) -> Self {
         // Of the whole, not of the name: where that is cut off depends on how long the numbers in it are.
-        Some(Self { name, fingerprint: fingerprint(user_agent) })
+        Self { name: session::device(user_agent), fingerprint: fingerprint(user_agent.trim()) }
     }
 
     /// The name for whoever is told of the device.
     pub(crate) fn short_name(&self) -> String {
-        self.name.chars().take(SHORT).collect()
+        let name = self.name.as_deref().unwrap_or("(nothing)");
+        name.chars().take(SHORT).collect()
     }
 }
 

@@ -67,7 +67,7 @@ pub(crate) async fn post(
         return Err(Problem::bad_request("missing field `password`").with("field", "password"));
     }
     let user_agent = headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let device = user_agent.and_then(|user_agent| Device::of(&user_agent));
+    let device = Device::of(user_agent.as_deref().unwrap_or_default());
     let proof = match (login.otp, login.recovery_code) {
         (None, None) => None,
         (Some(code), None) => Some(Proof::Code(code)),
@@ -97,14 +97,14 @@ pub(crate) async fn post(
         }
         let Verified { mut after, mut writes, recovered } =
             second_factor::verify(&app, &account, proof.as_ref(), address)?;
-        writes.extend(note_device(&app, &mut after, device.as_ref())?);
+        writes.extend(note_device(&app, &mut after, &device)?);
         let rehashed = rehash(&app, &mut after, login.password.as_ref()).await;
         let give_back = async {
             if let Some(permit) = permit.take() {
                 permit.give_back().await;
             }
         };
-        let name = device.as_ref().map(|device| device.name.clone());
+        let name = device.name.clone();
         let start = sessions::start(&app, &account, &after, name, writes);
         let (started, ()) = tokio::join!(start, give_back);
         match started {
@@ -177,11 +177,10 @@ async fn rehash(app: &App, account: &mut Account, password: Option<&Password>) -
 fn note_device(
     app: &App,
     account: &mut Account,
-    device: Option<&Device>,
+    device: &Device,
 ) -> Result<Option<TransactWriteItem>, DbError> {
     // A demo account is used from everywhere, and is nobody's.
-    let Some(device) = device.filter(|_| !account.demo) else { return Ok(None) };
-    if !account.note_device(device) {
+    if account.demo || !account.note_device(device) {
         return Ok(None);
     }
     let (user_id, now) = (account.user_id, app.clock.now());
