@@ -3,6 +3,7 @@
 
 mod browser;
 mod dashboard;
+mod outbox;
 mod shop;
 
 use std::path::{Path, PathBuf};
