@@ -264,6 +264,10 @@ fn ready(system: &System, reload: bool) -> String {
     if let Some(url) = addresses.services.get(outbox::SERVICE) {
         lines.push(format!("Mail and SMS that were sent: {url}/"));
     }
+    if let Some(url) = addresses.services.get("analytics") {
+        lines.push(format!("Figures, for an admin: {url}/analytics/dashboard"));
+        lines.push("Shoppers that make some: cargo local simulate".to_owned());
+    }
     if reload {
         lines.push("An edit under functions/ rebuilds and restarts the functions.".to_owned());
     }
