@@ -97,15 +97,9 @@ async fn tell<S: Sender>(worker: &Worker<S>, user_id: Uuid, id: Uuid) -> Result<
         else {
             continue;
         };
-        if !preferences.want(kind.topic(), channel) {
-            store.end_unsent(&stored, channel, status, Status::Dropped).await?;
-        } else if channel == Channel::Email && suppressed {
-            store.end_unsent(&stored, channel, status, Status::Suppressed).await?;
-        } else if let Err(error) =
-            worker.claim_and_send(&stored, channel, &[status], &profile, &message).await
-        {
-            failure = Some(error);
-        }
+        let wanted = (&preferences, suppressed);
+        let sent = worker.send_if_wanted(&stored, (channel, status), wanted, &profile, &message).await;
+        failure = failure.or(sent.err());
     }
     let after = store.notification(user_id, id).await?;
     let done = match after {

@@ -154,7 +154,7 @@ impl Listener {
                     return Ok(());
                 }
             };
-        for recipient in suppressed.into_iter().flatten() {
+        for recipient in suppressed.iter().copied().flatten() {
             self.notifications
                 .suppress(bare(&recipient.email_address), status.as_str(), self.clock.now())
                 .await?;
@@ -166,7 +166,8 @@ impl Listener {
         }
         let Tags { user, notification } = &report.mail.tags;
         if let (Some(user_id), Some(id)) = (user.first(), notification.first()) {
-            let feedback = Feedback { status, reason, message_id: report.mail.message_id.clone() };
+            let message_id = report.mail.message_id.clone();
+            let feedback = Feedback { status, for_good: suppressed.is_some(), reason, message_id };
             let noted = self.notifications.note(*user_id, *id, &feedback).await?;
             tracing::info!(notification_id = %id, status = status.as_str(), noted, "feedback");
         }

@@ -24,7 +24,7 @@ use shared::run::Failure;
 
 use routes::{notifications, preferences, read, unsubscribe as unsubscription};
 use store::NotificationStore;
-use unsubscribe::LinkKeys;
+use unsubscribe::KeptLinkKeys;
 
 /// What the handlers work with.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ pub struct State {
     /// This service's table.
     pub notifications: NotificationStore,
     /// What signs the links by which mails are ended.
-    pub link_keys: LinkKeys,
+    pub link_keys: KeptLinkKeys,
     /// Time.
     pub clock: Clock,
 }
@@ -42,8 +42,9 @@ impl State {
     /// names.
     pub async fn new(env: &Env, aws: &Aws) -> Result<Self, Failure> {
         let table = Table::new(aws.dynamodb(), env.required("NOTIFICATION_TABLE")?);
-        let link_keys = LinkKeys::load(&aws.secrets_manager(), env.required("UNSUBSCRIBE_SECRET")?).await?;
-        Ok(Self { notifications: NotificationStore::new(table), link_keys, clock: Clock::system() })
+        let (clock, name) = (Clock::system(), env.required("UNSUBSCRIBE_SECRET")?);
+        let link_keys = KeptLinkKeys::load(aws.secrets_manager(), name, &clock).await?;
+        Ok(Self { notifications: NotificationStore::new(table), link_keys, clock })
     }
 }
 

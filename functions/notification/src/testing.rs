@@ -24,7 +24,7 @@ use crate::State;
 use crate::messages::Message;
 use crate::sender::Sender;
 use crate::store::NotificationStore;
-use crate::unsubscribe::LinkKeys;
+use crate::unsubscribe::{KeptLinkKeys, LinkKeys};
 use crate::worker::Worker;
 
 const NOW: &str = "2026-01-01T00:00:00Z";
@@ -87,7 +87,7 @@ impl App {
         let link_keys = LinkKeys::parse(&format!(r#"{{"current":"{}"}}"#, "k".repeat(32))).unwrap();
         let state = State {
             notifications: notifications.clone(),
-            link_keys: link_keys.clone(),
+            link_keys: KeptLinkKeys::fixed(link_keys.clone(), &clock),
             clock: clock.clone(),
         };
         Self {

@@ -4,12 +4,16 @@
 //! years old when somebody has had enough. All that it opens is to be told less.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use aws_sdk_secretsmanager::Client;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::SignedDuration;
 use serde::Deserialize;
+use shared::clock::Clock;
+use shared::refreshed::{PATIENCE, Refreshed, Schedule};
 use uuid::Uuid;
 
 use crate::model::Topic;
@@ -29,6 +33,49 @@ pub struct Unsubscribe {
 pub struct LinkKeys {
     current: hmac::Key,
     previous: Option<hmac::Key>,
+}
+
+/// The keys as a function that runs for long has them: read again every five minutes, so that links signed with a new one are
+/// known soon.
+#[derive(Debug, Clone)]
+pub struct KeptLinkKeys(Arc<Kept>);
+
+#[derive(Debug)]
+struct Kept {
+    keys: Refreshed<LinkKeys>,
+    /// None where they are what they are.
+    source: Option<(Client, String)>,
+}
+
+const SCHEDULE: Schedule = Schedule {
+    what: "the keys of unsubscribe links",
+    max_age: SignedDuration::from_mins(5),
+    pause: SignedDuration::from_secs(30),
+};
+
+impl KeptLinkKeys {
+    /// Reads the keys, where a function starts.
+    pub async fn load(client: Client, name: &str, clock: &Clock) -> Result<Self, LinkKeysError> {
+        let begun = clock.now();
+        let keys = LinkKeys::load(&client, name).await?;
+        let keys = Refreshed::new(SCHEDULE, clock.clone(), keys, Some(begun));
+        Ok(Self(Arc::new(Kept { keys, source: Some((client, name.to_owned())) })))
+    }
+
+    /// These, for good.
+    pub fn fixed(keys: LinkKeys, clock: &Clock) -> Self {
+        let keys = Refreshed::new(SCHEDULE, clock.clone(), keys, Some(clock.now()));
+        Self(Arc::new(Kept { keys, source: None }))
+    }
+
+    /// What the last part of a link's path says, if we said it.
+    pub async fn verify(&self, token: &str) -> Option<Unsubscribe> {
+        let keys = match &self.0.source {
+            Some((client, name)) => self.0.keys.get(PATIENCE, |_| LinkKeys::load(client, name)).await,
+            None => self.0.keys.current(),
+        };
+        keys.verify(token)
+    }
 }
 
 /// The keys cannot be had.

@@ -132,7 +132,8 @@ impl<S: Sender> Worker<S> {
             let Some(before) = self.notifications.notification(user_id, stored.notification.id).await? else {
                 return Ok(());
             };
-            return self.go_on(before, &profile, &message).await;
+            let held = (event, &preferences, suppressed);
+            return self.go_on(before, held, &profile, &message).await;
         }
         let mut outcome = Ok(());
         for channel in Channel::ALL {
@@ -140,7 +141,7 @@ impl<S: Sender> Worker<S> {
             let sent = match stored.delivery(channel).map(|delivery| delivery.status) {
                 Some(Status::Sending) => self.send(&stored, channel, &profile, &message).await,
                 Some(Status::Pending) => {
-                    self.claim_and_send(&stored, channel, &[Status::Pending], &profile, &message).await
+                    self.claim_and_send(&stored, channel, Status::Pending, &profile, &message).await
                 }
                 _ => Ok(()),
             };
@@ -149,35 +150,66 @@ impl<S: Sender> Worker<S> {
         outcome
     }
 
-    /// Sends of a notification that was there before what is left to send.
-    async fn go_on(&self, stored: Stored, profile: &Profile, message: &Message) -> Result<(), Error> {
-        let mut outcome = Ok(());
+    /// Sends of a notification that was there before what is left to send: as the user wants it now, and not in quiet hours.
+    async fn go_on(
+        &self,
+        stored: Stored,
+        (event, preferences, suppressed): (&OrderEvent, &Preferences, bool),
+        profile: &Profile,
+        message: &Message,
+    ) -> Result<(), Error> {
+        // What waited for the end of quiet hours is tried again by `deferred`.
+        if stored.held.is_some() {
+            return Ok(());
+        }
+        let mut left = Vec::new();
         for channel in Channel::ALL {
-            let sent = match stored.delivery(channel).map(|delivery| delivery.status) {
+            match stored.delivery(channel).map(|delivery| delivery.status) {
                 Some(Status::Sending) => {
                     tracing::warn!(
                         event_id = stored.event_id,
                         channel = channel.as_str(),
                         "claimed, and not known to be sent; left alone"
                     );
-                    Ok(())
                 }
-                // What waited for the end of quiet hours is tried again by `deferred`.
-                Some(Status::Pending | Status::Failed) if stored.held.is_none() => {
-                    self.claim_and_send(
-                        &stored,
-                        channel,
-                        &[Status::Pending, Status::Failed],
-                        profile,
-                        message,
-                    )
-                    .await
-                }
-                _ => Ok(()),
-            };
-            outcome = outcome.and(sent);
+                Some(status @ (Status::Pending | Status::Failed)) => left.push((channel, status)),
+                _ => {}
+            }
+        }
+        let quiet_until = preferences.quiet_hours.as_ref().and_then(|hours| hours.end(self.clock.now()));
+        if let (Some(until), false) = (quiet_until, left.is_empty()) {
+            let held = Held::new(event, until)?;
+            let deferred = self.notifications.defer(&stored, &left, &held).await?;
+            // Somebody else is at it: once more, when it is clear what is left.
+            return if deferred { Ok(()) } else { Err(DbError::Conflict.into()) };
+        }
+        let mut outcome = Ok(());
+        for delivery in left {
+            let sent = self.send_if_wanted(&stored, delivery, (preferences, suppressed), profile, message);
+            outcome = outcome.and(sent.await);
         }
         outcome
+    }
+
+    /// Sends a message that is in this state, and was to be sent earlier: unless the user does not want it any more, or no
+    /// mail goes to the address any more.
+    pub(crate) async fn send_if_wanted(
+        &self,
+        stored: &Stored,
+        (channel, status): (Channel, Status),
+        (preferences, suppressed): (&Preferences, bool),
+        profile: &Profile,
+        message: &Message,
+    ) -> Result<(), Error> {
+        let end = if !preferences.want(stored.notification.event.topic(), channel) {
+            Status::Dropped
+        } else if channel == Channel::Email && suppressed {
+            Status::Suppressed
+        } else {
+            return self.claim_and_send(stored, channel, status, profile, message).await;
+        };
+        self.notifications.end_unsent(stored, channel, status, end).await?;
+        Ok(())
     }
 
     /// The notification of an event with a delivery per wanted channel, the first of which the caller is sending as soon
@@ -250,12 +282,12 @@ impl<S: Sender> Worker<S> {
         format!("{}/notifications/unsubscribe/{token}", self.api)
     }
 
-    /// Sends a message if nobody else does: if its delivery is in one of the states `from`.
-    pub(crate) async fn claim_and_send(
+    /// Sends a message if nobody else does: if its delivery is in the state `from`.
+    async fn claim_and_send(
         &self,
         stored: &Stored,
         channel: Channel,
-        from: &[Status],
+        from: Status,
         profile: &Profile,
         message: &Message,
     ) -> Result<(), Error> {

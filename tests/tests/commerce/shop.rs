@@ -9,7 +9,7 @@ use cart::store::CartStore;
 use http::{Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use notification::store::NotificationStore;
-use notification::unsubscribe::LinkKeys;
+use notification::unsubscribe::{KeptLinkKeys, LinkKeys};
 use order::expiry::Expiry;
 use order::store::OrderStore;
 use payment::provider::stripe::StripeSecret;
@@ -99,7 +99,10 @@ impl Shop {
             notification: notification::router(
                 notification::State {
                     notifications: NotificationStore::new(table("NotificationTable")),
-                    link_keys: LinkKeys::parse(&format!(r#"{{"current":"{}"}}"#, "k".repeat(32))).unwrap(),
+                    link_keys: KeptLinkKeys::fixed(
+                        LinkKeys::parse(&format!(r#"{{"current":"{}"}}"#, "k".repeat(32))).unwrap(),
+                        &clock,
+                    ),
                     clock: clock.clone(),
                 },
                 service("NotificationTable"),

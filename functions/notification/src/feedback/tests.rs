@@ -120,6 +120,17 @@ async fn a_complaint_stands_above_a_bounce_and_that_above_a_delivery_in_any_orde
 }
 
 #[tokio::test]
+async fn an_automatic_reply_does_not_undo_a_delivery() {
+    let (app, id) = sent().await;
+    for report in [delivery(&id), bounce(&id, "Transient")] {
+        hear(&app, TOPIC, &report.to_string()).await.unwrap();
+    }
+    assert_eq!(mail(&app).await["status"], "DELIVERED");
+    hear(&app, TOPIC, &bounce(&id, "Permanent").to_string()).await.unwrap();
+    assert_eq!(mail(&app).await["status"], "BOUNCED");
+}
+
+#[tokio::test]
 async fn a_report_about_another_message_or_of_nobody_changes_no_notification() {
     let (app, id) = sent().await;
     let before = app.notifications().await;

@@ -22,7 +22,7 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action
 
 /// The page that asks.
 pub(crate) async fn get(State(app): State<App>, Path(token): Path<String>) -> Result<Response, Problem> {
-    let Unsubscribe { topic, .. } = link(&app, &token)?;
+    let Unsubscribe { topic, .. } = link(&app, &token).await?;
     let body = format!(
         "<h1>No more mail like this?</h1><p>You get an e-mail when {what}. You can have it stopped, for this or for everything \
          about your orders. Mail about the safety of your account always comes.</p>\
@@ -41,7 +41,7 @@ pub(crate) async fn post(
     Path(token): Path<String>,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let Unsubscribe { user_id, topic } = link(&app, &token)?;
+    let Unsubscribe { user_id, topic } = link(&app, &token).await?;
     let everything =
         form_urlencoded::parse(&body).any(|pair| pair == (EVERYTHING.0.into(), EVERYTHING.1.into()));
     let topics = if everything { &Topic::ALL[..] } else { &[topic] };
@@ -53,9 +53,10 @@ pub(crate) async fn post(
     Ok(page("Unsubscribed", &body))
 }
 
-fn link(app: &App, token: &str) -> Result<Unsubscribe, Problem> {
+async fn link(app: &App, token: &str) -> Result<Unsubscribe, Problem> {
     app.link_keys
         .verify(token)
+        .await
         .ok_or_else(|| Problem::not_found("This link is not one of ours, or was cut off"))
 }
 

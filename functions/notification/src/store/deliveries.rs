@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use shared::db::DbError;
 use uuid::Uuid;
 
-use super::{NotificationStore, Stored, key, text};
+use super::{Held, NotificationStore, Stored, key, text};
 use crate::model::{Channel, Status};
 
 /// How an attempt to send ended.
@@ -24,6 +24,8 @@ pub enum Outcome {
 pub struct Feedback {
     /// What became of it: delivered, bounced or complained of.
     pub status: Status,
+    /// Whether a bounce is one that will not pass.
+    pub for_good: bool,
     /// Why, where it matters.
     pub reason: Option<String>,
     /// What the provider calls the message.
@@ -43,31 +45,58 @@ impl NotificationStore {
         self.table.get(&key(user_id, id)).await
     }
 
-    /// Claims a delivery for the caller to send; whether the caller got it. Only one in one of the states `from` can be
-    /// claimed, and so only once.
+    /// Claims a delivery for the caller to send; whether the caller got it. Only one in the state `from` can be claimed, and so
+    /// only once.
     pub async fn claim(
         &self,
         stored: &Stored,
         channel: Channel,
-        from: &[Status],
+        from: Status,
         now: Timestamp,
     ) -> Result<bool, DbError> {
-        let names = [":a", ":b", ":c"];
-        let states: Vec<_> = names.into_iter().zip(from).collect();
-        let list = states.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
         self.write(self.table.update_write(&stored.key(), |update| {
-            let update = update
+            update
                 .update_expression(
                     "SET #channel.#status = :sending, #channel.claimed_at = :now ADD #channel.attempts :one",
                 )
-                .condition_expression(format!("#channel.#status IN ({list})"))
+                .condition_expression("#channel.#status = :from")
                 .expression_attribute_names("#channel", channel.as_str())
                 .expression_attribute_names("#status", "status")
                 .expression_attribute_values(":sending", text(Status::Sending.as_str()))
+                .expression_attribute_values(":from", text(from.as_str()))
                 .expression_attribute_values(":now", text(now.to_string()))
-                .expression_attribute_values(":one", AttributeValue::N("1".to_owned()));
-            states.iter().fold(update, |update, (name, state)| {
-                update.expression_attribute_values(*name, text(state.as_str()))
+                .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+        })?)
+        .await
+    }
+
+    /// Has the deliveries, each in this state, wait with what is held; false, and nothing is changed, where one is in another
+    /// state by now, or something is held already.
+    pub async fn defer(
+        &self,
+        stored: &Stored,
+        deliveries: &[(Channel, Status)],
+        held: &Held,
+    ) -> Result<bool, DbError> {
+        let mut changes = vec!["due_pk = :due_pk, due_at = :due_at, held = :held".to_owned()];
+        let mut conditions = vec!["attribute_not_exists(due_pk)".to_owned()];
+        for (channel, status) in deliveries {
+            let (channel, status) = (channel.as_str(), status.as_str().to_lowercase());
+            changes.push(format!("{channel}.#status = :deferred"));
+            conditions.push(format!("{channel}.#status = :{status}"));
+        }
+        self.write(self.table.update_write(&stored.key(), |update| {
+            let update = update
+                .update_expression(format!("SET {}", changes.join(", ")))
+                .condition_expression(conditions.join(" AND "))
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":deferred", text(Status::Deferred.as_str()))
+                .expression_attribute_values(":due_pk", text(&held.due_pk))
+                .expression_attribute_values(":due_at", text(&held.due_at))
+                .expression_attribute_values(":held", text(&held.event));
+            deliveries.iter().fold(update, |update, (_, status)| {
+                let name = format!(":{}", status.as_str().to_lowercase());
+                update.expression_attribute_values(name, text(status.as_str()))
             })
         })?)
         .await
@@ -124,6 +153,8 @@ impl NotificationStore {
     pub async fn note(&self, user_id: Uuid, id: Uuid, feedback: &Feedback) -> Result<bool, DbError> {
         let before: &[Status] = match feedback.status {
             Status::Delivered => &[Status::Sending, Status::Sent],
+            // Such as "out of office", of a mail that did arrive.
+            Status::Bounced if !feedback.for_good => &[Status::Sending, Status::Sent],
             Status::Bounced => &[Status::Sending, Status::Sent, Status::Delivered],
             _ => &[Status::Sending, Status::Sent, Status::Delivered, Status::Bounced],
         };

@@ -313,3 +313,36 @@ async fn an_address_that_bounced_gets_no_mail_and_the_telephone_still_rings() {
     let suppressed = json!("SUPPRESSED");
     assert_eq!(statuses(&app).await, [[suppressed.clone(), json!(null)], [suppressed, json!("SENT")]]);
 }
+
+#[tokio::test]
+async fn what_failed_by_day_is_not_tried_again_at_night_and_what_is_not_wanted_any_more_not_at_all() {
+    let app = App::new().await;
+    let (user_id, now) = (profile().user_id, app.worker.clock.now());
+    let shipped = || life(&[OrderStatus::Shipped])[1..].to_vec();
+    app.worker.sender.failures.lock().unwrap().extend([failed(), failed()]);
+    assert!(app.deliver(shipped()).await.is_some());
+    let quiet_hours = json!({ "from": "22:00", "to": "07:00", "time_zone": "UTC" });
+    let quiet_hours = serde_json::from_value(quiet_hours).unwrap();
+    let night = Preferences { quiet_hours, ..Preferences::default() };
+    app.worker.notifications.put_preferences(user_id, &night, now).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(app.deliver(shipped()).await, None);
+        assert_eq!(
+            (app.sent(), statuses(&app).await),
+            (vec![], vec![[json!("DEFERRED"), json!("DEFERRED")]])
+        );
+    }
+    app.worker.clock.advance(jiff::SignedDuration::from_hours(7));
+    let _counts = crate::deferred::run(&app.worker).await.unwrap();
+    assert_eq!(app.sent(), told(&[(EMAIL, "Your order is on its way"), (PHONE, "Your order is on its way")]));
+
+    let app = App::new().await;
+    app.worker.sender.failures.lock().unwrap().extend([failed(), failed()]);
+    assert!(app.deliver(shipped()).await.is_some());
+    app.worker.notifications.suppress(EMAIL, "BOUNCED", now).await.unwrap();
+    let mut mail_only = Preferences::default();
+    mail_only.order_shipped.sms = false;
+    app.worker.notifications.put_preferences(user_id, &mail_only, now).await.unwrap();
+    assert_eq!(app.deliver(shipped()).await, None);
+    assert_eq!((app.sent(), statuses(&app).await), (vec![], vec![[json!("SUPPRESSED"), json!("DROPPED")]]));
+}

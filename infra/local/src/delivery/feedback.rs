@@ -5,7 +5,7 @@
 //! The emulator also forgets a mail's tags, by which the function finds the notification. They are looked up in the table of
 //! notifications by the mail's id.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -23,8 +23,9 @@ use crate::provision::Wire;
 
 /// Between looks at what was sent.
 const POLL: Duration = Duration::from_secs(1);
-/// How long a sender may take to note what its mail is called. Auth notes nothing, and gets no reports.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a sender may take to note what its mail is called, and a function that fails to be mended. Auth notes nothing, and
+/// gets no reports.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The function that is told, by which topic, and what it was told.
 #[derive(Debug, Clone)]
@@ -78,15 +79,27 @@ impl Feedback {
                 waiting.push((mail, now));
             }
         }
-        let mut left = Vec::new();
-        for (mail, since) in waiting.drain(..) {
-            match self.tags(id_of(&mail)).await? {
-                Some(tags) => self.report(functions, &mail, &tags).await,
-                None if since.elapsed() < PATIENCE => left.push((mail, since)),
-                None => debug!(mail = id_of(&mail), "no notification's mail"),
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let tags = self.tags().await?;
+        for (mail, since) in std::mem::take(waiting) {
+            let id = id_of(&mail);
+            let reported = match tags.get(id) {
+                Some(tags) => self.report(functions, &mail, tags).await,
+                None => false,
+            };
+            if reported {
+                continue;
+            }
+            if since.elapsed() < PATIENCE {
+                waiting.push((mail, since));
+            } else if tags.contains_key(id) {
+                warn!(function = self.function, mail = id, "a report on a mail is given up");
+            } else {
+                debug!(mail = id, "no notification's mail");
             }
         }
-        *waiting = left;
         let waits = |id: &String| waiting.iter().any(|(mail, _)| id_of(mail) == id);
         let done: Vec<_> = told.iter().filter(|id| !waits(id)).collect();
         fs::write(&self.file, json!(done).to_string())
@@ -108,26 +121,42 @@ impl Feedback {
         Ok(accounts.filter_map(Value::as_array).flatten().cloned().collect())
     }
 
-    /// What the sender tagged the mail with.
-    async fn tags(&self, message_id: &str) -> Result<Option<Value>> {
-        let body = json!({
+    /// What the senders tagged their mails with, by the mail's id.
+    async fn tags(&self) -> Result<BTreeMap<String, Value>> {
+        let wire = Wire::new(&self.emulator_url)?;
+        let mut body = json!({
             "TableName": self.table,
-            "FilterExpression": "email.message_id = :id",
-            "ExpressionAttributeValues": { ":id": { "S": message_id } },
+            "FilterExpression": "attribute_exists(email.message_id)",
+            "ProjectionExpression": "id, user_id, email.message_id",
             "ConsistentRead": true,
         });
-        let found = Wire::new(&self.emulator_url)?.call("dynamodb", "DynamoDB_20120810.Scan", &body).await?;
-        let item = &found["Items"][0];
-        Ok(item["id"]["S"].as_str().map(|id| json!({ "user": [item["user_id"]["S"]], "notification": [id] })))
+        let mut tags = BTreeMap::new();
+        loop {
+            let page = wire.call("dynamodb", "DynamoDB_20120810.Scan", &body).await?;
+            for item in page["Items"].as_array().into_iter().flatten() {
+                if let Some(message) = item["email"]["M"]["message_id"]["S"].as_str() {
+                    let tagged = json!({ "user": [item["user_id"]["S"]], "notification": [item["id"]["S"]] });
+                    tags.insert(message.to_owned(), tagged);
+                }
+            }
+            let last = &page["LastEvaluatedKey"];
+            if last.is_null() {
+                return Ok(tags);
+            }
+            body["ExclusiveStartKey"] = last.clone();
+        }
     }
 
-    async fn report(&self, functions: &Functions, mail: &Value, tags: &Value) {
+    /// Whether the function took everything in. Told again, it changes nothing.
+    async fn report(&self, functions: &Functions, mail: &Value, tags: &Value) -> bool {
         for report in reports(mail, tags) {
             let event = sns_event(&self.topic, &report);
             if let Err(failure) = functions.invoke(&self.function, &event, self.timeout).await {
                 warn!(function = self.function, error = %failure, "a report on a mail failed");
+                return false;
             }
         }
+        true
     }
 }
 
