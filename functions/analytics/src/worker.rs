@@ -15,6 +15,7 @@ use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::config::{ConfigError, Env};
 use shared::db::{DbError, Table};
+use shared::stream::Unreadable;
 
 pub use aggregator::{Aggregator, event_of};
 
@@ -24,12 +25,9 @@ use crate::store::AnalyticsStore;
 /// Why records have to come again.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The record is not what the order table's stream brings.
+    /// The record is not what the order or payment table's stream brings.
     #[error(transparent)]
-    Order(#[from] order::events::Unreadable),
-    /// The record is not what the payment table's stream brings.
-    #[error(transparent)]
-    Payment(#[from] payment::events::Unreadable),
+    Unreadable(#[from] Unreadable),
     /// The record's image is not an event.
     #[error("the record's image is not an event")]
     Image(#[source] serde_dynamo::Error),

@@ -3,8 +3,9 @@
 use aws_lambda_events::event::dynamodb::EventRecord;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_dynamo::AttributeValue;
 use shared::money::Money;
+pub use shared::stream::Unreadable;
+use shared::stream::images;
 
 use crate::model::{HistoryEntry, Order, Status};
 use crate::store::ORDER;
@@ -55,20 +56,6 @@ pub enum Kind {
     Refunded,
 }
 
-/// A record of the stream that cannot be read; it must not be passed over.
-#[derive(Debug, thiserror::Error)]
-pub enum Unreadable {
-    /// The record has no key, or not ours.
-    #[error("the record has no string key pk, sk")]
-    Key,
-    /// The record was written without images: the stream is not `NEW_AND_OLD_IMAGES`.
-    #[error("the record has no new image")]
-    NoImage,
-    /// An image is not an order.
-    #[error("the record's image is not an order")]
-    Image(#[source] serde_dynamo::Error),
-}
-
 impl From<&HistoryEntry> for Kind {
     fn from(entry: &HistoryEntry) -> Self {
         match entry.status {
@@ -113,25 +100,8 @@ fn event_id(order: &Order, entry: &HistoryEntry) -> String {
 /// The events of one record of the order table's stream; none for the pointers beside an order, for a change that
 /// adds nothing to its history, and for a deletion.
 pub fn from_record(record: &EventRecord) -> Result<Vec<OrderEvent>, Unreadable> {
-    let change = &record.change;
-    let (Some(AttributeValue::S(_)), Some(AttributeValue::S(sk))) =
-        (change.keys.get("pk"), change.keys.get("sk"))
-    else {
-        return Err(Unreadable::Key);
-    };
-    if !sk.starts_with(ORDER) || record.event_name == "REMOVE" {
-        return Ok(Vec::new());
-    }
-    let new = read(&change.new_image)?.ok_or(Unreadable::NoImage)?;
-    let old = read(&change.old_image)?;
-    Ok(events(old.as_ref(), &new))
-}
-
-fn read(image: &serde_dynamo::Item) -> Result<Option<Order>, Unreadable> {
-    if image.is_empty() {
-        return Ok(None);
-    }
-    serde_dynamo::from_item(image.clone()).map(Some).map_err(Unreadable::Image)
+    let images = images::<Order>(record, ORDER)?;
+    Ok(images.map(|(old, new)| events(old.as_ref(), &new)).unwrap_or_default())
 }
 
 #[cfg(test)]

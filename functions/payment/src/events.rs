@@ -4,8 +4,9 @@
 use aws_lambda_events::event::dynamodb::EventRecord;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_dynamo::AttributeValue;
 use shared::money::Money;
+pub use shared::stream::Unreadable;
+use shared::stream::images;
 use uuid::Uuid;
 
 use crate::model::{DeclineReason, Payment, Progress};
@@ -45,20 +46,6 @@ pub enum Kind {
     Declined(DeclineReason),
 }
 
-/// A record of the stream that cannot be read; it must not be passed over.
-#[derive(Debug, thiserror::Error)]
-pub enum Unreadable {
-    /// The record has no key, or not ours.
-    #[error("the record has no string key pk, sk")]
-    Key,
-    /// The record was written without images: the stream is not `NEW_AND_OLD_IMAGES`.
-    #[error("the record has no new image")]
-    NoImage,
-    /// An image is not a payment.
-    #[error("the record's image is not a payment")]
-    Image(#[source] serde_dynamo::Error),
-}
-
 /// What happened between two images of a payment.
 pub fn event(old: Option<&Payment>, new: &Payment) -> Option<PaymentEvent> {
     let (status, kind, at) = ending(&new.progress)?;
@@ -90,25 +77,8 @@ fn ending(progress: &Progress) -> Option<(&'static str, Kind, Timestamp)> {
 /// The event of one record of the payment table's stream; none for whatever else is in the table, for a change that ends no
 /// payment, and for a deletion.
 pub fn from_record(record: &EventRecord) -> Result<Option<PaymentEvent>, Unreadable> {
-    let change = &record.change;
-    let (Some(AttributeValue::S(_)), Some(AttributeValue::S(sk))) =
-        (change.keys.get("pk"), change.keys.get("sk"))
-    else {
-        return Err(Unreadable::Key);
-    };
-    if !sk.starts_with(PAYMENT) || record.event_name == "REMOVE" {
-        return Ok(None);
-    }
-    let new = read(&change.new_image)?.ok_or(Unreadable::NoImage)?;
-    let old = read(&change.old_image)?;
-    Ok(event(old.as_ref(), &new))
-}
-
-fn read(image: &serde_dynamo::Item) -> Result<Option<Payment>, Unreadable> {
-    if image.is_empty() {
-        return Ok(None);
-    }
-    serde_dynamo::from_item(image.clone()).map(Some).map_err(Unreadable::Image)
+    let images = images::<Payment>(record, PAYMENT)?;
+    Ok(images.and_then(|(old, new)| event(old.as_ref(), &new)))
 }
 
 #[cfg(test)]

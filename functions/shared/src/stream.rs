@@ -4,12 +4,16 @@
 //! (`ReportBatchItemFailures`) is invoked again with the failed record and all that follow it in the shard; what lies
 //! before counts as done. <https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html>
 
+mod images;
+
 use std::error::Error;
 
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use lambda_runtime::{LambdaEvent, service_fn};
 use tracing::Instrument as _;
+
+pub use images::{Unreadable, images};
 
 use crate::problem::Chain;
 use crate::run::Failure;

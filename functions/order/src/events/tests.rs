@@ -2,6 +2,7 @@
 
 use aws_lambda_events::event::dynamodb::EventRecord;
 use jiff::SignedDuration;
+use serde_dynamo::AttributeValue;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
