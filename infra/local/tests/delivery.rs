@@ -192,6 +192,18 @@ impl Setup {
         found["Attributes"]["ApproximateNumberOfMessages"].as_str().unwrap().parse().unwrap()
     }
 
+    /// Leaves a dead letter of `ORDER#1`, and delivers `ORDER#2`.
+    async fn give_up_one_of_two(&self) {
+        self.poison(&["ORDER#1"]);
+        self.put("ORDER#1").await;
+        let (stop, delivery) = self.deliver();
+        self.worker.called.notified().await;
+        self.put("ORDER#2").await;
+        self.handled(1).await;
+        stop.send(()).unwrap();
+        delivery.await.unwrap().unwrap();
+    }
+
     /// Until the worker has handled so many.
     async fn handled(&self, count: usize) -> Vec<String> {
         while self.worker.handled.lock().unwrap().len() < count {
@@ -256,14 +268,7 @@ async fn a_dead_letter_is_replayed_once_its_cause_is_mended_and_stays_until_then
 async fn a_dead_letter_outlives_the_stream_that_the_emulator_forgets() {
     let setup = Setup::new("redrive-restart").await;
     let emulator = setup.emulator().await;
-    setup.poison(&["ORDER#1"]);
-    setup.put("ORDER#1").await;
-    let (stop, delivery) = setup.deliver();
-    setup.worker.called.notified().await;
-    setup.put("ORDER#2").await;
-    setup.handled(1).await;
-    stop.send(()).unwrap();
-    delivery.await.unwrap().unwrap();
+    setup.give_up_one_of_two().await;
     drop(emulator);
 
     let _emulator = setup.emulator().await;
@@ -279,14 +284,7 @@ async fn a_dead_letter_outlives_the_stream_that_the_emulator_forgets() {
 async fn a_letter_that_cannot_be_replayed_says_why_and_stays() {
     let setup = Setup::new("redrive-gone").await;
     let emulator = setup.emulator().await;
-    setup.poison(&["ORDER#1"]);
-    setup.put("ORDER#1").await;
-    let (stop, delivery) = setup.deliver();
-    setup.worker.called.notified().await;
-    setup.put("ORDER#2").await;
-    setup.handled(1).await;
-    stop.send(()).unwrap();
-    delivery.await.unwrap().unwrap();
+    setup.give_up_one_of_two().await;
     drop(emulator);
     let _emulator = setup.emulator().await;
     fs::remove_dir_all(setup.state().join("delivery/dead")).unwrap();
