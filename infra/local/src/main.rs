@@ -187,7 +187,7 @@ async fn redrive(queue: Option<String>) -> Result<ExitCode> {
     let queues = queue.map_or_else(|| redrive.queues(), |queue| vec![queue]);
     let mut remaining = false;
     for queue in queues {
-        let redriven = redrive.queue(&queue).await?;
+        let redriven = redrive.queue(&queue).await.context("is `cargo local` running?")?;
         if redriven.is_empty() {
             println!("{queue}: no dead letters");
         }

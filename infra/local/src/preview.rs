@@ -13,7 +13,7 @@ use shared::money::Money;
 use uuid::Uuid;
 
 /// What a mail without a running system links to.
-const UNSUBSCRIBE: &str = "https://shop.example/notifications/unsubscribe?token=sample";
+const UNSUBSCRIBE: &str = "https://shop.example/notifications/unsubscribe/sample";
 
 /// A customer and what they bought; the second one tries to break the page.
 const SAMPLES: [Sample; 2] = [
