@@ -1,0 +1,47 @@
+//! The checked-in description is what the code says, about every route that there is.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::{env, fs};
+
+use serde_json::Value;
+use shared::openapi::Document;
+
+const RENEW: &str = "RENEW_OPENAPI=1 cargo test -p openapi";
+
+fn document() -> Value {
+    let mut document = Document::default();
+    cart::openapi::describe(&mut document);
+    document.finish()
+}
+
+#[test]
+fn the_document_is_what_the_code_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
+    let made = format!("{:#}\n", document());
+    if env::var_os("RENEW_OPENAPI").is_some() {
+        fs::write(&path, &made).unwrap();
+    }
+    let checked_in = fs::read_to_string(&path).unwrap();
+    let different = made.lines().zip(checked_in.lines()).find(|(made, checked_in)| made != checked_in);
+    assert!(
+        made == checked_in,
+        "infra/openapi/openapi.json is not current: {different:?}\nRenew it by {RENEW}"
+    );
+}
+
+#[test]
+fn no_two_operations_have_the_same_name() {
+    let document = document();
+    let mut names = BTreeSet::new();
+    for operation in operations(&document) {
+        let name = operation["operationId"].as_str().unwrap();
+        assert!(names.insert(name), "{name} is there twice");
+    }
+    assert!(!names.is_empty());
+}
+
+fn operations(document: &Value) -> impl Iterator<Item = &Value> {
+    let paths = document["paths"].as_object().into_iter().flat_map(serde_json::Map::values);
+    paths.filter_map(Value::as_object).flat_map(serde_json::Map::values)
+}
