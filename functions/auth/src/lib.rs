@@ -8,6 +8,8 @@ pub mod keys;
 pub mod mailer;
 mod mails;
 pub mod model;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod operator;
 pub mod outbox;
 mod passwords;

@@ -12,6 +12,12 @@ const RENEW: &str = "RENEW_OPENAPI=1 cargo test -p openapi";
 fn document() -> Value {
     let mut document = Document::default();
     cart::openapi::describe(&mut document);
+    order::openapi::describe(&mut document);
+    user::openapi::describe(&mut document);
+    payment::openapi::describe(&mut document);
+    notification::openapi::describe(&mut document);
+    auth::openapi::describe(&mut document);
+    analytics::openapi::describe(&mut document);
     document.finish()
 }
 

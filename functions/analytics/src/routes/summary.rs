@@ -18,6 +18,7 @@ use crate::table::Cell;
 
 /// What happened, who came, and what was earned.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "Figures"))]
 pub(crate) struct Sums {
     /// How many different people, about: see [`crate::sketch::Sketch`].
     visitors: u64,

@@ -15,6 +15,7 @@ use crate::presented::{self, Token};
 
 /// RFC 7662 §2.2.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Introspection {
     /// Whether it is good. Why it is not is nobody's business (§2.2).
     active: bool,
@@ -24,6 +25,7 @@ pub(crate) struct Introspection {
 
 #[derive(Serialize)]
 #[serde(tag = "token_use", rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 enum About {
     /// An access token: what it says itself.
     AccessToken {

@@ -1,6 +1,7 @@
 //! The whole description.
 
 use http::Method;
+use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
 use super::operation::request_id;
@@ -17,8 +18,9 @@ pub struct Document {
 
 /// The description of one service, while its words are added to what its types say.
 #[derive(Debug)]
-pub struct ServiceDescription {
+pub struct ServiceDescription<'a> {
     name: &'static str,
+    schemas: &'a mut Schemas,
     operations: Vec<Operation>,
 }
 
@@ -38,9 +40,10 @@ impl Document {
         name: &'static str,
         about: &str,
         routes: &Routes<S>,
-        describe: impl FnOnce(&mut ServiceDescription),
+        describe: impl FnOnce(&mut ServiceDescription<'_>),
     ) {
-        let mut service = ServiceDescription { name, operations: routes.describe(&mut self.schemas) };
+        let operations = routes.describe(&mut self.schemas);
+        let mut service = ServiceDescription { name, schemas: &mut self.schemas, operations };
         service
             .operation(
                 &format!("GET /{name}/ready"),
@@ -115,7 +118,17 @@ impl Document {
     }
 }
 
-impl ServiceDescription {
+impl ServiceDescription<'_> {
+    /// The schema of what a request may hold that a handler's types do not name.
+    pub fn input<T: JsonSchema>(&mut self) -> Value {
+        self.schemas.input::<T>()
+    }
+
+    /// The schema of an answer that a handler's types do not name.
+    pub fn schema<T: JsonSchema>(&mut self) -> Value {
+        self.schemas.output::<T>()
+    }
+
     /// The operation at `METHOD /path`, by its name and what it does.
     ///
     /// # Panics

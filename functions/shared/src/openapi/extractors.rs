@@ -76,6 +76,11 @@ impl<T: Extracted> Extracted for Keyed<T> {
             "Names this request: sent again with the same key, it is answered as before, and nothing is done twice",
             &json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": r#"^"*[!#-~]([ -~]*[!-~])?$"# }),
         );
+        operation.may_answer_header(
+            "Idempotency-Replayed",
+            "This is the answer to an earlier request with the same key",
+            &json!({ "type": "string", "enum": ["true"] }),
+        );
         operation.problem(StatusCode::CONFLICT, "A request with this Idempotency-Key is being answered");
         operation.problem(
             StatusCode::UNPROCESSABLE_ENTITY,

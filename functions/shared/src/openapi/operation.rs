@@ -94,8 +94,11 @@ impl Operation {
         self
     }
 
-    /// A refusal that follows from neither the declaration of the route nor the types of its handler.
+    /// A refusal that follows from neither the declaration of the route nor the types of its handler; called again for the
+    /// same status, another reason.
     pub fn problem(&mut self, status: StatusCode, when: &str) -> &mut Self {
+        let known = self.problems.get(&status.as_u16()).and_then(|known| known["description"].as_str());
+        let when = known.map_or_else(|| when.to_owned(), |known| format!("{known}; {when}"));
         let content =
             json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } });
         let response = json!({ "description": when, "headers": request_id(), "content": content });
@@ -170,9 +173,28 @@ impl Operation {
         }
     }
 
+    /// A body that its handler reads by itself; it may be left out as far as the front door is concerned.
+    pub fn takes(&mut self, media_type: &'static str, schema: Value) -> &mut Self {
+        self.body = Some(Body { media_type, schema, required: false, example: None });
+        self
+    }
+
     /// The content of an answer; called again, another one, for the client to choose.
     pub fn answers(&mut self, media_type: &str, schema: &Value) -> &mut Self {
         self.content.insert(media_type.to_owned(), json!({ "schema": schema }));
+        self
+    }
+
+    /// The media type of the answers, where it is not the one of their type.
+    pub fn only_as(&mut self, media_type: &str) -> &mut Self {
+        let content = std::mem::take(&mut self.content).into_iter().map(|(_, content)| content);
+        self.content = content.map(|content| (media_type.to_owned(), content)).collect();
+        self
+    }
+
+    /// The parameters of a form.
+    pub fn form(&mut self, schema: &Value) -> &mut Self {
+        self.body("application/x-www-form-urlencoded", true, schema.clone());
         self
     }
 
@@ -181,6 +203,20 @@ impl Operation {
         let header = json!({ "description": description, "required": true, "schema": schema });
         self.headers.insert(name.to_owned(), header);
         self
+    }
+
+    /// A header that an answer may have.
+    pub fn may_answer_header(&mut self, name: &str, description: &str, schema: &Value) -> &mut Self {
+        self.headers.insert(name.to_owned(), json!({ "description": description, "schema": schema }));
+        self
+    }
+
+    /// 201, where it is and what it is.
+    pub fn creates(&mut self, schema: &Value) -> &mut Self {
+        let path = json!({ "type": "string", "format": "uri-reference" });
+        self.status(StatusCode::CREATED)
+            .answers_header("Location", "The path of what was made", &path)
+            .answers("application/json", schema)
     }
 
     /// Other ways than an access token to say who asks: the requirement's alternatives (OpenAPI 3.1, 4.8.30).
