@@ -33,6 +33,20 @@ pub fn describe(document: &mut Document) {
             .operation("GET /health", "health", "The API runs")
             .description("Whether a service can work is its `/ready`'s to say.")
             .answers("application/json", &ok);
+        service
+            .operation("GET /openapi.json", "getOpenApi", "This document")
+            .answers(
+                "application/json",
+                &json!({ "type": "object", "required": ["openapi", "info", "paths"] }),
+            )
+            .answers_header("ETag", "The version", &json!({ "type": "string" }))
+            .answers_header(
+                "Cache-Control",
+                "How long it may be kept",
+                &json!({ "type": "string", "enum": [CACHED] }),
+            )
+            .status(StatusCode::OK)
+            .status(StatusCode::NOT_MODIFIED);
     });
 }
 

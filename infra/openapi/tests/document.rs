@@ -1,11 +1,13 @@
 //! The checked-in description is what the code says, about every route that there is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::process::Command;
 use std::{env, fs};
 
 use serde_json::Value;
 use shared::openapi::Document;
+use template::{Template, workspace_root};
 
 const RENEW: &str = "RENEW_OPENAPI=1 cargo test -p openapi";
 
@@ -34,6 +36,43 @@ fn the_document_is_what_the_code_says() {
         made == checked_in,
         "infra/openapi/openapi.json is not current: {different:?}\nRenew it by {RENEW}"
     );
+}
+
+#[test]
+fn the_document_describes_just_the_routes_of_the_template() {
+    let template = Template::load(&workspace_root(), &BTreeMap::new()).unwrap();
+    let routes = template.functions().iter().flat_map(|function| &function.routes);
+    let routes: BTreeSet<(String, String)> = routes
+        .filter(|(method, path)| !(method == "$default" || path == "$default"))
+        .map(|(method, path)| (method.to_lowercase(), path.clone()))
+        .collect();
+    let document = document();
+    let paths = document["paths"].as_object().unwrap();
+    let described: BTreeSet<(String, String)> = paths
+        .iter()
+        .flat_map(|(path, operations)| {
+            operations.as_object().unwrap().keys().map(|method| (method.clone(), path.clone()))
+        })
+        .collect();
+    assert_eq!(described, routes);
+}
+
+/// As `sam build` and `cargo lambda build` build one.
+#[test]
+fn no_function_has_in_it_what_makes_the_document() {
+    let template = Template::load(&workspace_root(), &BTreeMap::new()).unwrap();
+    let folders: BTreeSet<&str> =
+        template.functions().iter().map(|function| function.code_uri.as_str()).collect();
+    assert!(!folders.is_empty());
+    for folder in folders {
+        let mut tree = Command::new(env!("CARGO"));
+        tree.args(["tree", "--offline", "--locked", "--edges", "normal,build", "--prefix", "none"]);
+        let tree = tree.current_dir(workspace_root().join(folder)).output().unwrap();
+        let (tree, errors) =
+            (String::from_utf8(tree.stdout).unwrap(), String::from_utf8(tree.stderr).unwrap());
+        assert!(tree.contains("lambda_runtime "), "{folder}: {errors}");
+        assert!(!tree.contains("schemars "), "{folder} depends on schemars");
+    }
 }
 
 #[test]

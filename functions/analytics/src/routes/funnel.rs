@@ -29,6 +29,7 @@ struct Step {
     #[cfg_attr(feature = "openapi", schemars(extend("enum" = NAMES)))]
     stage: &'static str,
     /// How many different people, about: see [`crate::sketch::Sketch`].
+    #[cfg_attr(feature = "openapi", schemars(description = "How many different people, about."))]
     people: u64,
     /// How many that are for each of the stage before; above 1 where they came by another way, or looked before the period.
     of_previous: Option<f64>,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
+use super::schemas::without_null;
 use crate::routes::{Access, Route};
 
 /// A route's description.
@@ -137,16 +138,7 @@ impl Operation {
         for (name, mut schema) in properties {
             let required = required.as_array().is_some_and(|names| names.contains(&json!(name)));
             let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
-            // There is no null in a query string.
-            if let Some(Value::Array(types)) = schema.get_mut("type") {
-                types.retain(|name| name != "null");
-                if let [one] = types.as_slice() {
-                    schema["type"] = one.clone();
-                }
-            }
-            if let Some(Value::Array(values)) = schema.get_mut("enum") {
-                values.retain(|value| !value.is_null());
-            }
+            without_null(&mut schema);
             let mut parameter =
                 json!({ "name": name, "in": "query", "required": required, "schema": schema });
             if let Some(description) = description {

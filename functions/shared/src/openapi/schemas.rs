@@ -56,15 +56,24 @@ fn skip_instead_of_null(schema: &mut Schema) {
     }
 }
 
-fn without_null(property: &mut Value) {
+/// The same without null, which neither a query string nor a member that is skipped can be.
+pub(super) fn without_null(property: &mut Value) {
     if let Some(Value::Array(types)) = property.get_mut("type") {
         types.retain(|name| name != "null");
         if let [one] = types.as_slice() {
             property["type"] = one.clone();
         }
     }
-    if let Some(Value::Array(choices)) = property.get_mut("anyOf") {
-        choices.retain(|choice| choice["type"] != "null");
+    let Some(Value::Array(choices)) = property.get_mut("anyOf") else { return };
+    choices.retain(|choice| choice["type"] != "null");
+    if let [Value::Object(only)] = choices.as_mut_slice() {
+        let only = std::mem::take(only);
+        if let Some(property) = property.as_object_mut() {
+            property.remove("anyOf");
+            for (keyword, value) in only {
+                property.entry(keyword).or_insert(value);
+            }
+        }
     }
 }
 
@@ -88,15 +97,5 @@ fn simplify(schema: &mut Schema) {
         schema.remove("oneOf");
         schema.insert("type".to_owned(), json!("string"));
         schema.insert("enum".to_owned(), Value::Array(names));
-    }
-    // A choice of one is none.
-    if let Some([only]) = schema.get("anyOf").and_then(Value::as_array).map(Vec::as_slice) {
-        let only = only.clone();
-        schema.remove("anyOf");
-        if let Value::Object(only) = only {
-            for (keyword, value) in only {
-                schema.insert(keyword, value);
-            }
-        }
     }
 }
