@@ -37,7 +37,6 @@ pub fn describe(document: &mut Document) {
             .description("For Stripe alone, which signs it; 404 where payments do not go through Stripe.")
             .takes("application/json", json!({ "type": "object" }))
             .example(json!({ "id": "evt_1", "type": "payment_intent.succeeded" }))
-            .refuses(400)
             .refuses(404)
             .refuses(413)
             .problem(StatusCode::UNPROCESSABLE_ENTITY, "The event contradicts what is recorded");

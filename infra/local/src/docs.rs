@@ -48,7 +48,7 @@ mod tests {
         let page = text("/docs/").await;
         for source in page.split("src=\"").skip(1).chain(page.split("href=\"").skip(1)) {
             let source = source.split('"').next().unwrap();
-            assert!(source.starts_with("./"), "{source}");
+            assert!(!source.contains("//"), "{source}");
         }
         assert!(!page.contains("<script>"), "the policy would not run it");
         assert!(text("/docs/swagger-initializer.js").await.contains("/openapi.json"));

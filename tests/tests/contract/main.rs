@@ -67,7 +67,7 @@ fn schemathesis(url: &str, token: Option<&String>, paths: &[&str], directory: &P
         .arg("run")
         .arg(workspace_root().join("infra/openapi/openapi.json"))
         .args(["--url", url, "--checks", CHECKS, "--generation-deterministic"])
-        .args(["--generation-database", "none", "--max-examples", "20", "--workers", "2"])
+        .args(["--phases", "examples,coverage,fuzzing", "--max-examples", "5"])
         .args(paths)
         .current_dir(directory);
     if let Some(token) = token {

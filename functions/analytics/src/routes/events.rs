@@ -33,7 +33,8 @@ pub(crate) struct Accepted {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "EventBatch"))]
 pub(crate) struct Batch {
-    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = 500), with = "Vec<Reported>"))]
+    /// Each an event as one that is sent alone; one that is not is rejected, and the others are not.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = 500)))]
     events: Vec<Value>,
 }
 

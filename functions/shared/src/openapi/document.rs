@@ -213,7 +213,7 @@ fn responses() -> Value {
         }
         let schema = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
         let mut content = json!({ "application/problem+json": schema });
-        if [413, 429, 500, 503].contains(&status) {
+        if [400, 413, 429, 500, 503].contains(&status) {
             content["application/json"] =
                 json!({ "schema": { "$ref": "#/components/schemas/GatewayMessage" } });
         }

@@ -7,6 +7,7 @@ use http::{HeaderMap, StatusCode};
 use schemars::JsonSchema;
 use serde_json::json;
 
+use super::operation::request_id;
 use super::{Answered, Extracted, Operation, Schemas};
 use crate::http::{ClientAddress, ETag, Form, IfMatch, IfNoneMatch, Json, OptionalJson, Path, Query};
 use crate::idempotency::Keyed;
@@ -134,13 +135,15 @@ impl<T: Answered> Answered for Result<T, Problem> {
 impl<T: Answered> Answered for Result<T, OAuthError> {
     fn describe(operation: &mut Operation, schemas: &mut Schemas) {
         T::describe(operation, schemas);
-        for (status, when) in
-            [(400, "The request, or what it presents, is not good"), (401, "Who is the client?")]
-        {
-            let content =
-                json!({ "application/json": { "schema": { "$ref": "#/components/schemas/OAuthError" } } });
-            let response =
-                json!({ "description": when, "headers": super::operation::request_id(), "content": content });
+        for (status, when) in [
+            (400, "The request, or what it presents, is not good"),
+            (401, "The client does not prove who it is"),
+        ] {
+            let content = json!({
+                "application/json": { "schema": { "$ref": "#/components/schemas/OAuthError" } },
+                "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } },
+            });
+            let response = json!({ "description": when, "headers": request_id(), "content": content });
             operation.refuses_as(status, response);
         }
     }

@@ -55,7 +55,8 @@ impl Operation {
             Access::Optional | Access::Caller => &[401],
             Access::Admin => &[401, 403],
         };
-        for status in statuses.iter().chain(&[429, 500, 503]) {
+        // The last ones API Gateway may answer to any request, too.
+        for status in statuses.iter().chain(&[400, 429, 500, 503]) {
             operation.refuses(*status);
         }
         operation
@@ -127,7 +128,8 @@ impl Operation {
         if let Some(name) = name {
             let parameter = json!({ "name": name, "in": "path", "required": true, "schema": schema });
             self.parameters.push(parameter);
-            self.refuses(400);
+            // Of a path that no route takes, too: one without the parameter, or with a slash in it.
+            self.refuses(404);
         }
     }
 
@@ -146,7 +148,6 @@ impl Operation {
             }
             self.parameters.push(parameter);
         }
-        self.refuses(400);
     }
 
     /// A request header.
@@ -154,13 +155,12 @@ impl Operation {
         self.parameters.push(json!({
             "name": name, "in": "header", "required": required, "description": description, "schema": schema,
         }));
-        self.refuses(400);
     }
 
     /// The body of the request.
     pub fn body(&mut self, media_type: &'static str, required: bool, schema: Value) {
         self.body = Some(Body { media_type, schema, required, example: None });
-        for status in [400, 413, 415] {
+        for status in [413, 415] {
             self.refuses(status);
         }
     }
