@@ -6,6 +6,8 @@ mod counting;
 pub mod figures;
 mod format;
 pub mod model;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod period;
 mod report;
 mod routes;

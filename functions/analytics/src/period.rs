@@ -19,6 +19,7 @@ const MAX_DAYS_OF_HOURS: i64 = 31;
 /// A day written as `YYYY-MM-DD`, and in no other of the ways that ISO 8601 knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline, extend("format" = "date", "pattern" = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$")))]
 pub struct Day(pub Date);
 
 impl TryFrom<String> for Day {
@@ -33,6 +34,7 @@ impl TryFrom<String> for Day {
 /// How long a point is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
 pub enum Granularity {
     /// An hour.
     Hour,
@@ -47,6 +49,7 @@ pub enum Granularity {
 /// What a client asks for. Without `from`, the 7 days up to `to`; without `to`, up to today.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Asked {
     /// The first day.
     pub from: Option<Day>,

@@ -60,6 +60,7 @@ pub(crate) trait Shown: Serialize {
 
 /// Figures of a period.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "Report_of_{T}"))]
 pub(crate) struct Report<T> {
     from: Date,
     to: Date,
@@ -71,10 +72,12 @@ pub(crate) struct Report<T> {
     #[serde(skip_serializing_if = "Option::is_none")]
     points: Option<Vec<Point<T>>>,
     #[serde(skip)]
+    #[cfg_attr(feature = "openapi", schemars(skip))]
     start: String,
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "Point_of_{T}"))]
 struct Point<T> {
     start: String,
     #[serde(flatten)]

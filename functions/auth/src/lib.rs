@@ -8,6 +8,8 @@ pub mod keys;
 pub mod mailer;
 mod mails;
 pub mod model;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod operator;
 pub mod outbox;
 mod passwords;
@@ -45,7 +47,7 @@ use user::store::UserStore;
 use passwords::Passwords;
 use routes::{
     email_verification, email_verify, health, introspect, jwks, login, logout, logout_all, metadata,
-    password_change, password_forgot, password_reset, refresh, register, revoke, session,
+    openapi_json, password_change, password_forgot, password_reset, refresh, register, revoke, session,
     sessions as session_list, token, totp,
 };
 use signing::Signer;
@@ -149,6 +151,7 @@ pub fn routes() -> Routes<State> {
         .get("/.well-known/openid-configuration", Access::Public, metadata::get)
         .get("/.well-known/oauth-authorization-server", Access::Public, metadata::get)
         .get("/health", Access::Public, health::get)
+        .get("/openapi.json", Access::Public, openapi_json::get)
 }
 
 /// The function's router.

@@ -9,6 +9,7 @@ pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod logout_all;
 pub(crate) mod metadata;
+pub(crate) mod openapi_json;
 pub(crate) mod password_change;
 pub(crate) mod password_forgot;
 pub(crate) mod password_reset;

@@ -16,12 +16,15 @@ pub(crate) const CLIENT: &str = SHOP;
 
 /// The tokens of a session. Not `Debug`: they must not be printed.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Tokens {
     access_token: String,
+    #[cfg_attr(feature = "openapi", schemars(extend("const" = "Bearer")))]
     token_type: &'static str,
     /// Seconds.
     expires_in: i64,
     refresh_token: String,
+    #[cfg_attr(feature = "openapi", schemars(extend("const" = "api")))]
     scope: &'static str,
 }
 

@@ -1,6 +1,8 @@
 //! Cart: what can be bought, and what a customer is about to buy. Owns the products, their stock, and the carts.
 
 pub mod model;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod routes;
 pub mod store;
 

@@ -5,6 +5,8 @@ pub mod deferred;
 pub mod feedback;
 pub mod messages;
 pub mod model;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod routes;
 pub mod sender;
 pub mod store;

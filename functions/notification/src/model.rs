@@ -15,6 +15,7 @@ pub use quiet_hours::QuietHours;
 /// What a user is told about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
 pub enum EventKind {
     /// The order was placed.
     OrderPlaced,
@@ -116,6 +117,7 @@ impl Channel {
 /// What became of a message on one channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
 pub enum Status {
     /// It is to be sent.
     Pending,
@@ -162,6 +164,7 @@ impl Status {
 
 /// Something that a user is told, without what would tell where it went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Notification {
     /// The same for the same event of the same user; sorts by the event's time.
     pub id: Uuid,

@@ -4,6 +4,8 @@ mod ending;
 pub mod events;
 pub mod expiry;
 pub mod model;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod routes;
 pub mod store;
 

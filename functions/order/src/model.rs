@@ -62,6 +62,7 @@ pub struct Order {
 
 /// Some pieces of one product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "OrderLine"))]
 pub struct Line {
     /// The product's id.
     pub product_id: ProductId,

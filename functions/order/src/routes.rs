@@ -7,7 +7,7 @@ pub(crate) mod orders;
 pub(crate) mod place;
 pub(crate) mod tracking;
 
-mod view;
+pub(crate) mod view;
 
 #[cfg(test)]
 mod cost_tests;

@@ -12,6 +12,8 @@
 
 pub mod events;
 pub mod model;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod provider;
 pub mod reconciler;
 pub mod refunds;

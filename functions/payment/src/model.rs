@@ -87,6 +87,7 @@ pub enum Outcome {
 /// Why a provider declines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
 pub enum DeclineReason {
     /// The bank says no and not why.
     CardDeclined,
@@ -115,6 +116,7 @@ pub struct PaymentMethod {
 /// typed, so it is never printed; only a [`PaymentMethod`] of the provider is ever stored.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline, extend("pattern" = "^[!-~]{1,64}$")))]
 pub struct MethodToken(String);
 
 impl Payment {

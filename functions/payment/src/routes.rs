@@ -3,6 +3,6 @@
 pub(crate) mod pay;
 pub(crate) mod payment;
 pub(crate) mod payments;
-mod receipt;
+pub(crate) mod receipt;
 pub(crate) mod refund;
 pub(crate) mod stripe_webhook;

@@ -15,6 +15,8 @@ pub mod json;
 pub mod mail;
 pub mod money;
 pub mod oauth;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod page;
 pub mod problem;
 pub mod refreshed;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// An amount in minor units (cents) of one currency; never negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Money {
     /// Minor units: 1999 is 19.99 in a currency with two decimals.
     pub amount: u64,
@@ -17,6 +18,7 @@ pub struct Money {
 /// An ISO 4217 code. Its form is checked, three capital letters, and not whether a currency has it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(extend("pattern" = "^[A-Z]{3}$", "example" = "EUR")))]
 pub struct Currency([u8; 3]);
 
 impl Money {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The query string of every list.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct PageQuery {
     /// How many items at most: 1 to 100, 20 unless given.
     #[serde(default)]
@@ -18,6 +19,11 @@ pub struct PageQuery {
 /// How many items a page holds at most.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(try_from = "u32")]
+#[cfg_attr(
+    feature = "openapi",
+    derive(schemars::JsonSchema),
+    schemars(extend("minimum" = 1, "maximum" = 100, "default" = 20))
+)]
 pub struct Limit(u32);
 
 impl Limit {
@@ -48,6 +54,11 @@ impl TryFrom<u32> for Limit {
 /// from the token, or is the same for everybody, and never from the cursor.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
+#[cfg_attr(
+    feature = "openapi",
+    derive(schemars::JsonSchema),
+    schemars(inline, extend("minLength" = 1, "maxLength" = 512, "pattern" = "^[A-Za-z0-9_-]+$"))
+)]
 pub struct Cursor(String);
 
 impl Cursor {
@@ -84,6 +95,7 @@ impl Serialize for Cursor {
 
 /// One page of a list.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "Page_of_{T}"))]
 pub struct Page<T> {
     /// The items, in the list's order.
     pub items: Vec<T>,

@@ -14,13 +14,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, get, on};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::config::Env;
 use crate::db::Table;
 use crate::http::{self as front, BODY_LIMIT, Json};
+#[cfg(feature = "openapi")]
+use crate::openapi::{Described, Operation, Schemas};
 use crate::problem::Problem;
 use crate::token::{Caller, LoadError, Verifier};
 
@@ -82,7 +84,17 @@ struct Entry<S> {
     handler: MethodRouter<S>,
     /// The largest body, in bytes.
     body_limit: usize,
+    /// What the handler's types say.
+    #[cfg(feature = "openapi")]
+    describe: fn(&mut Operation, &mut Schemas),
 }
+
+/// Without a description of the API, any handler will do.
+#[cfg(not(feature = "openapi"))]
+pub trait Described<D> {}
+
+#[cfg(not(feature = "openapi"))]
+impl<H> Described<()> for H {}
 
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// No routes yet but `GET /{name}/ready`.
@@ -92,37 +104,74 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 
     /// Adds `GET path`.
     #[must_use]
-    pub fn get<H: Handler<T, S>, T: 'static>(self, path: &str, access: Access, handler: H) -> Self {
-        self.add(Method::GET, path, access, on(MethodFilter::GET, handler))
+    pub fn get<H, T, D>(self, path: &str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, S> + Described<D>,
+        T: 'static,
+    {
+        self.add(Method::GET, MethodFilter::GET, path, access, handler)
     }
 
     /// Adds `POST path`.
     #[must_use]
-    pub fn post<H: Handler<T, S>, T: 'static>(self, path: &str, access: Access, handler: H) -> Self {
-        self.add(Method::POST, path, access, on(MethodFilter::POST, handler))
+    pub fn post<H, T, D>(self, path: &str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, S> + Described<D>,
+        T: 'static,
+    {
+        self.add(Method::POST, MethodFilter::POST, path, access, handler)
     }
 
     /// Adds `PUT path`.
     #[must_use]
-    pub fn put<H: Handler<T, S>, T: 'static>(self, path: &str, access: Access, handler: H) -> Self {
-        self.add(Method::PUT, path, access, on(MethodFilter::PUT, handler))
+    pub fn put<H, T, D>(self, path: &str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, S> + Described<D>,
+        T: 'static,
+    {
+        self.add(Method::PUT, MethodFilter::PUT, path, access, handler)
     }
 
     /// Adds `PATCH path`.
     #[must_use]
-    pub fn patch<H: Handler<T, S>, T: 'static>(self, path: &str, access: Access, handler: H) -> Self {
-        self.add(Method::PATCH, path, access, on(MethodFilter::PATCH, handler))
+    pub fn patch<H, T, D>(self, path: &str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, S> + Described<D>,
+        T: 'static,
+    {
+        self.add(Method::PATCH, MethodFilter::PATCH, path, access, handler)
     }
 
     /// Adds `DELETE path`.
     #[must_use]
-    pub fn delete<H: Handler<T, S>, T: 'static>(self, path: &str, access: Access, handler: H) -> Self {
-        self.add(Method::DELETE, path, access, on(MethodFilter::DELETE, handler))
+    pub fn delete<H, T, D>(self, path: &str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, S> + Described<D>,
+        T: 'static,
+    {
+        self.add(Method::DELETE, MethodFilter::DELETE, path, access, handler)
     }
 
-    fn add(mut self, method: Method, path: &str, access: Access, handler: MethodRouter<S>) -> Self {
+    fn add<H, T, D>(
+        mut self,
+        method: Method,
+        filter: MethodFilter,
+        path: &str,
+        access: Access,
+        handler: H,
+    ) -> Self
+    where
+        H: Handler<T, S> + Described<D>,
+        T: 'static,
+    {
         let route = Route { method, path: path.to_owned(), access };
-        self.entries.push(Entry { route, handler, body_limit: BODY_LIMIT });
+        self.entries.push(Entry {
+            route,
+            handler: on(filter, handler),
+            body_limit: BODY_LIMIT,
+            #[cfg(feature = "openapi")]
+            describe: H::describe,
+        });
         self
     }
 
@@ -141,11 +190,24 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self.entries.iter().map(|entry| entry.route.clone()).chain([ready]).collect()
     }
 
+    /// Every route, as far as its declaration and the types of its handler say what it does.
+    #[cfg(feature = "openapi")]
+    pub(crate) fn describe(&self, schemas: &mut Schemas) -> Vec<Operation> {
+        let ready = self.list().into_iter().skip(self.entries.len()).map(|route| (route, describe(ready)));
+        let routes = self.entries.iter().map(|entry| (entry.route.clone(), entry.describe));
+        let describe = |(route, describe): (Route, fn(&mut Operation, &mut Schemas))| {
+            let mut operation = Operation::new(route);
+            describe(&mut operation, schemas);
+            operation
+        };
+        routes.chain(ready).map(describe).collect()
+    }
+
     /// The router that answers all of them, with the guards in place.
     pub fn into_router(self, state: S, service: Service) -> Router {
         let ready_path = self.ready_path();
         let mut router = Router::new();
-        for Entry { route, handler, body_limit } in self.entries {
+        for Entry { route, handler, body_limit, .. } in self.entries {
             let guard = middleware::from_fn_with_state((Arc::clone(&service.verifier), route.access), guard);
             let limit = middleware::from_fn(move |request, next| front::limit(body_limit, request, next));
             router = router.route(&route.path, handler.route_layer(guard).route_layer(limit));
@@ -157,6 +219,12 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     fn ready_path(&self) -> String {
         format!("/{}/ready", self.name)
     }
+}
+
+/// What the types of this handler say.
+#[cfg(feature = "openapi")]
+fn describe<H: Described<D>, D>(_: H) -> fn(&mut Operation, &mut Schemas) {
+    H::describe
 }
 
 /// Verifies the token before the body is even parsed, and leaves the [`Caller`] for the handler.
@@ -199,11 +267,25 @@ async fn authenticate(
     Ok(Some(caller))
 }
 
+/// That a service can answer.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+struct Ready {
+    status: ReadyStatus,
+}
+
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
+#[serde(rename_all = "lowercase")]
+enum ReadyStatus {
+    Ready,
+}
+
 /// Ready is: tokens can be verified, and each table answers.
-async fn ready(State(service): State<Service>) -> Result<Json<serde_json::Value>, Problem> {
+async fn ready(State(service): State<Service>) -> Result<Json<Ready>, Problem> {
     service.verifier.ready().await?;
     for table in &service.tables {
         table.probe().await?;
     }
-    Ok(Json(json!({ "status": "ready" })))
+    Ok(Json(Ready { status: ReadyStatus::Ready }))
 }

@@ -5,6 +5,11 @@ use serde::{Deserialize, Serialize};
 /// 1 to `MAX` characters, no control characters, no white space at either end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(
+    feature = "openapi",
+    derive(schemars::JsonSchema),
+    schemars(inline, description = "Without control characters, and without white space at either end.", extend("minLength" = 1, "maxLength" = MAX, "pattern" = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$"))
+)]
 pub struct Text<const MAX: usize>(String);
 
 impl<const MAX: usize> Text<MAX> {

@@ -1,6 +1,8 @@
 //! User: who a customer is. Owns the profile (name, e-mail, phone) and the addresses.
 
 pub mod model;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod routes;
 pub mod store;
 

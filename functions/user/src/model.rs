@@ -17,6 +17,7 @@ pub const MAX_ADDRESSES: usize = 20;
 
 /// Who a user is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Profile {
     /// The user's id, `sub` of the access token.
     pub user_id: Uuid,
@@ -54,6 +55,7 @@ impl Profile {
 
 /// Where parcels go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Address {
     /// The address's id.
     pub id: Uuid,
@@ -65,6 +67,7 @@ pub struct Address {
 /// What is on a parcel's label.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Label {
     /// The recipient.
     pub name: Text<100>,
@@ -88,21 +91,25 @@ pub struct Label {
 /// differ in case only are one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline, extend("pattern" = "^[A-Za-z0-9][A-Za-z0-9._-]{2,31}$")))]
 pub struct Username(String);
 
 /// An e-mail address (RFC 5321, RFC 5322), without a display name; at most 254 characters. Never printed for debugging.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline, extend("format" = "email", "maxLength" = 254)))]
 pub struct Email(String);
 
 /// A telephone number in E.164 form, `+` and 8 to 15 digits. Never printed for debugging.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline, extend("pattern" = "^\\+[1-9][0-9]{7,14}$")))]
 pub struct Phone(String);
 
 /// A country's ISO 3166-1 alpha-2 code. Its form is checked, two capital letters, and not whether a country has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline, extend("pattern" = "^[A-Z]{2}$")))]
 pub struct Country(String);
 
 impl Username {

@@ -121,7 +121,7 @@ async fn forward(
                     "no answer"
                 );
             }
-            refusal.response()
+            refusal.response(&request_id)
         }
     };
     if let Ok(request_id) = HeaderValue::from_str(&request_id) {
@@ -167,14 +167,16 @@ impl Refusal {
         Self { status, detail }
     }
 
-    fn response(self) -> Response {
+    /// In the form that our own problems have.
+    fn response(self, request_id: &str) -> Response {
         let Self { status, detail } = self;
         let title = status.canonical_reason().unwrap_or_default();
         let problem = serde_json::json!({
-            "type": "about:blank",
+            "type": "urn:problem-type:gateway",
             "title": title,
             "status": status.as_u16(),
             "detail": detail,
+            "request_id": request_id,
         });
         let mut response = Response::new(Body::from(problem.to_string()));
         *response.status_mut() = status;

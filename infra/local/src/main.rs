@@ -10,7 +10,7 @@ use local::delivery::Redrive;
 use local::guard::Drain;
 use local::system::{self, Options, Scope, System};
 use local::workspace::Workspace;
-use local::{guard, operator, outbox, preview, rotate, simulate};
+use local::{docs, guard, operator, outbox, preview, rotate, simulate};
 use notification::messages::LOCALES;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -263,6 +263,9 @@ fn ready(system: &System, reload: bool) -> String {
     lines.push(String::new());
     if let Some(url) = addresses.services.get(outbox::SERVICE) {
         lines.push(format!("Mail and SMS that were sent: {url}/"));
+    }
+    if let Some(url) = addresses.services.get(docs::SERVICE) {
+        lines.push(format!("The API, to browse and try: {url}/docs/"));
     }
     if let Some(url) = addresses.services.get("analytics") {
         lines.push(format!("Figures, for an admin: {url}/analytics/dashboard"));

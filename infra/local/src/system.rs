@@ -19,7 +19,6 @@ use crate::emulator::Emulator;
 use crate::gateway::{self, Callee, Table, Target};
 use crate::keys::Keys;
 use crate::logs::Console;
-use crate::outbox;
 use crate::ports::Ports;
 use crate::process::Guard;
 use crate::provision::provision;
@@ -27,6 +26,7 @@ use crate::seed;
 use crate::tools::Tools;
 use crate::watch::{self, Environment, Settings, Watch};
 use crate::workspace::Workspace;
+use crate::{docs, outbox};
 
 /// What to start, and where.
 #[derive(Clone)]
@@ -234,8 +234,11 @@ impl System {
         let routes = Arc::new(Table::new(template.functions()));
         for (name, port) in &self.ports.services {
             let function = template.function(name).context("a port belongs to a function")?;
-            let pages =
-                if name == outbox::SERVICE { outbox::pages(&self.emulator.url)? } else { Router::new() };
+            let pages = match name.as_str() {
+                outbox::SERVICE => outbox::pages(&self.emulator.url)?,
+                docs::SERVICE => docs::pages(),
+                _ => Router::new(),
+            };
             let target = Target {
                 own: Callee { function: name.clone(), timeout: function.timeout },
                 routes: Arc::clone(&routes),

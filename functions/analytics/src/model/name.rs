@@ -22,6 +22,7 @@ const VOCABULARY: [&str; 5] = [PAGE_VIEW, PRODUCT_VIEW, ADD_TO_CART, "search", "
 /// The name of a kind of event: a lower-case letter, then up to 63 of `a-z 0-9 _`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline, extend("pattern" = "^[a-z][a-z0-9_]{0,63}$")))]
 pub struct EventName(String);
 
 impl EventName {

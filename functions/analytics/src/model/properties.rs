@@ -9,7 +9,18 @@ use serde_json::Value;
 /// or a text of at most 256 characters.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(try_from = "BTreeMap<String, Value>")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline, transform = bounded))]
 pub struct Properties(BTreeMap<String, Value>);
+
+#[cfg(feature = "openapi")]
+fn bounded(properties: &mut schemars::Schema) {
+    *properties = schemars::json_schema!({
+        "type": "object",
+        "maxProperties": 20,
+        "propertyNames": { "minLength": 1, "maxLength": 64 },
+        "additionalProperties": { "type": ["boolean", "number", "string"], "maxLength": 256 },
+    });
+}
 
 impl Properties {
     /// The member of this name.

@@ -23,7 +23,8 @@ const DEFAULT_WEEKS: i64 = 8;
 
 /// Who came back, by the week in which they first came.
 #[derive(Debug, Serialize)]
-struct Retention {
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+pub(crate) struct Retention {
     /// The Monday of the first week.
     from: Date,
     /// The Sunday of the last.
@@ -32,6 +33,7 @@ struct Retention {
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "Cohort"))]
 struct Returning {
     /// The Monday that it begins on.
     week: Date,
@@ -42,6 +44,7 @@ struct Returning {
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 struct Retained {
     weeks_later: u32,
     people: u64,

@@ -1,6 +1,6 @@
 //! `POST /events`.
 
-mod reported;
+pub(crate) mod reported;
 #[cfg(test)]
 mod tests;
 
@@ -24,19 +24,24 @@ const MAX_EVENTS: usize = 500;
 
 /// The event is stored; the same answer whether it is new or was sent before.
 #[derive(Debug, Serialize)]
-struct Accepted {
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "AcceptedEvent"))]
+pub(crate) struct Accepted {
     id: String,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Batch {
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "EventBatch"))]
+pub(crate) struct Batch {
+    /// Each an event as one that is sent alone; one that is not is rejected, and the others are not.
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1, max = 500)))]
     events: Vec<Value>,
 }
 
 /// What became of each event of a batch, and how often.
 #[derive(Debug, Default, Serialize)]
-struct Report {
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "BatchReport"))]
+pub(crate) struct Report {
     accepted: usize,
     duplicates: usize,
     rejected: usize,
@@ -44,6 +49,7 @@ struct Report {
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 struct Outcome {
     index: usize,
     /// None where the event is rejected without one.
@@ -55,11 +61,13 @@ struct Outcome {
     detail: Option<String>,
     /// The field that is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schemars(with = "String"))]
     field: Option<Value>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline, rename = "EventStatus"))]
 enum Status {
     Accepted,
     Duplicate,

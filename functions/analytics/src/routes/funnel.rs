@@ -18,14 +18,18 @@ const NAMES: [&str; 4] = ["view", "cart", "order", "paid"];
 
 /// How many people got how far.
 #[derive(Debug, Serialize)]
-struct Stages {
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "Funnel"))]
+pub(crate) struct Stages {
     stages: [Step; 4],
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "FunnelStage"))]
 struct Step {
+    #[cfg_attr(feature = "openapi", schemars(extend("enum" = NAMES)))]
     stage: &'static str,
     /// How many different people, about: see [`crate::sketch::Sketch`].
+    #[cfg_attr(feature = "openapi", schemars(description = "How many different people, about."))]
     people: u64,
     /// How many that are for each of the stage before; above 1 where they came by another way, or looked before the period.
     of_previous: Option<f64>,

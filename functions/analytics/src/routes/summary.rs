@@ -18,8 +18,10 @@ use crate::table::Cell;
 
 /// What happened, who came, and what was earned.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "Figures"))]
 pub(crate) struct Sums {
     /// How many different people, about: see [`crate::sketch::Sketch`].
+    #[cfg_attr(feature = "openapi", schemars(description = "How many different people, about."))]
     visitors: u64,
     /// How often each event of clients happened.
     events: BTreeMap<String, u64>,

@@ -25,6 +25,7 @@ const MAX_LIMIT: usize = 100;
 /// number within a flattened part from nothing else than a number.)
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Asked {
     from: Option<Day>,
     to: Option<Day>,
@@ -32,6 +33,7 @@ pub(crate) struct Asked {
     time_zone: Option<String>,
     #[serde(default)]
     by: By,
+    #[cfg_attr(feature = "openapi", schemars(range(min = 1, max = 100)))]
     limit: Option<usize>,
     /// Amounts of different currencies do not compare.
     currency: Option<Currency>,
@@ -40,6 +42,7 @@ pub(crate) struct Asked {
 /// What the products are ranked by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
 enum By {
     Revenue,
     #[default]
@@ -90,11 +93,13 @@ impl Ranking {
 
 /// The best products, the best one first.
 #[derive(Debug, Serialize)]
-struct Best {
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "BestProducts"))]
+pub(crate) struct Best {
     products: Vec<Ranked>,
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "RankedProduct"))]
 struct Ranked {
     product_id: ProductId,
     views: u64,

@@ -13,6 +13,7 @@ const AT_MOST: usize = 2_000;
 
 /// How many items were removed, and whether that was all; where it was not, the request is to be sent again.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Removed {
     removed: usize,
     complete: bool,

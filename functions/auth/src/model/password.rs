@@ -20,11 +20,13 @@ pub struct PasswordHash(pub(crate) String);
 /// A password that someone tries, normalised: at most 128 characters (Unicode scalar values), as sent or when normalised, and
 /// at most 512 as sent, so that nobody can make us normalise and hash megabytes.
 #[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline, extend("maxLength" = MAX_PASSWORD)))]
 pub struct Password(String);
 
 /// A password that someone chooses: 8 to 128 characters like [`Password`], and at least 8 both as sent and when normalised. Whether it is easily guessed takes
 /// some computing: [`guessable`](Self::guessable).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline, extend("minLength" = MIN_PASSWORD)))]
 pub struct NewPassword(Password);
 
 /// Why a password is too easily guessed, and what would help; says nothing of the password itself.

@@ -19,6 +19,7 @@ const LETTERS: usize = BYTES * 8 / 5;
 /// A recovery code: 120 random bits, more than the 112 from which on a plain hash will do (ASVS 5 §6.5.2). As text it is
 /// base32 in groups of four, `ABCD-EFGH-…`.
 #[derive(Clone)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline, with = "String", extend("pattern" = "^[ -]*([A-Za-z0-8] *-? *){24}$")))]
 pub(crate) struct RecoveryCode([u8; BYTES]);
 
 /// What is kept of a [`RecoveryCode`]: its SHA-256, base64url.

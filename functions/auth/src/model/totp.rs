@@ -20,10 +20,12 @@ pub struct TotpSecret([u8; 20]);
 
 /// Six digits that someone typed, spaces aside.
 #[derive(Clone)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline, extend("pattern" = "^ *([0-9] *){6}$")))]
 pub(crate) struct Code(String);
 
 /// What an app needs to know. Not `Debug`: it is the secret in three forms.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Enrolment {
     /// The secret in base32, for typing.
     secret: String,

@@ -17,6 +17,7 @@ use crate::throttle::{Kind, Subject};
 /// A token from a mail. Not `Debug`: it must not be printed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Verification {
     token: String,
 }

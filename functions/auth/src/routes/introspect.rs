@@ -15,6 +15,7 @@ use crate::presented::{self, Token};
 
 /// RFC 7662 §2.2.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(transform = tight))]
 pub(crate) struct Introspection {
     /// Whether it is good. Why it is not is nobody's business (§2.2).
     active: bool,
@@ -24,6 +25,7 @@ pub(crate) struct Introspection {
 
 #[derive(Serialize)]
 #[serde(tag = "token_use", rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 enum About {
     /// An access token: what it says itself.
     AccessToken {
@@ -33,6 +35,14 @@ enum About {
     },
     /// A refresh token opens nothing at a resource server, so there is little to say about it, and no `scope`.
     RefreshToken { client_id: String, sub: Uuid, sid: Uuid, exp: i64 },
+}
+
+/// What is said about no token, schemars takes for anything.
+#[cfg(feature = "openapi")]
+fn tight(introspection: &mut schemars::Schema) {
+    if let Some(nothing) = introspection.pointer_mut("/anyOf/1") {
+        *nothing = serde_json::json!({ "properties": { "active": { "const": false } }, "maxProperties": 1 });
+    }
 }
 
 /// Says whether the token is good. An access token is where every service would accept it and its session is still there,

@@ -18,6 +18,7 @@ const MEDIA_TYPE: &str = "application/jwk-set+json";
 
 /// A JWK Set, of keys with the members that RFC 7517 §4 and RFC 7518 §6 know, and nothing of our own.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct JwkSet {
     keys: Vec<PublishedKey>,
 }

@@ -37,16 +37,20 @@ pub(crate) const CHALLENGE: HeaderValue = HeaderValue::from_static("Password rea
 /// Who wants a token.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Login {
     /// Any text: a name that nobody can have is an unknown user, not another error.
     username: String,
     #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(feature = "openapi", schemars(with = "Password"))]
     password: Option<Password>,
     /// The second factor: a code of the app.
     #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(feature = "openapi", schemars(with = "Code"))]
     otp: Option<Code>,
     /// The second factor where the app is lost: one of the recovery codes.
     #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(feature = "openapi", schemars(with = "RecoveryCode"))]
     recovery_code: Option<RecoveryCode>,
 }
 

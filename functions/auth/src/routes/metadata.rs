@@ -19,6 +19,7 @@ use crate::tokens::SCOPE;
 
 /// The metadata (RFC 8414 §2, OIDC Discovery 1.0 §3).
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Metadata {
     /// `iss` of every token.
     issuer: String,

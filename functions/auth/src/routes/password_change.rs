@@ -20,6 +20,7 @@ const ATTEMPTS: u32 = 3;
 /// The password of now, and the one that is wanted (ASVS 5.0 §6.2.3).
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Change {
     current_password: Password,
     new_password: NewPassword,

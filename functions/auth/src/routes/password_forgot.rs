@@ -15,6 +15,7 @@ use crate::throttle::{Kind, Subject};
 /// Who forgot a password: the user name or the e-mail address.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Forgotten {
     #[serde(default)]
     username: Option<Username>,
@@ -24,6 +25,7 @@ pub(crate) struct Forgotten {
 
 /// The same for everybody.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Accepted {
     detail: &'static str,
 }

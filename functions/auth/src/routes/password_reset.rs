@@ -17,6 +17,7 @@ use crate::throttle::{Kind, Subject};
 /// A token from a mail, and the password that is wanted. Not `Debug`: it must not be printed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Reset {
     token: String,
     new_password: NewPassword,

@@ -15,6 +15,7 @@ use crate::tokens::{CLIENT, Tokens};
 /// Who wants new tokens. Not `Debug`: it must not be printed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Refresh {
     refresh_token: String,
 }

@@ -19,6 +19,7 @@ use crate::throttle::{Kind, Subject};
 /// Who wants an account.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Registration {
     username: Username,
     password: NewPassword,
@@ -29,6 +30,7 @@ pub(crate) struct Registration {
 
 /// Who has one now. Not the e-mail address: nothing here tells an old one from a new one.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Registered {
     user_id: Uuid,
     username: Username,

@@ -12,11 +12,13 @@ use crate::State as App;
 
 /// Where the caller is logged in; the most recently used first. The number of sessions is limited, so this has no pages.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Sessions {
     items: Vec<Item>,
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "Session"))]
 struct Item {
     id: Uuid,
     /// What the user logged in with, as it called itself.

@@ -20,6 +20,7 @@ use crate::security::Event;
 /// Who wants a second factor.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Body {
     password: Password,
 }

@@ -31,6 +31,7 @@ pub struct CartLine {
 /// How many pieces of a product a client asks for: 1 to [`MAX_QUANTITY`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u32")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline, extend("minimum" = 1, "maximum" = MAX_QUANTITY)))]
 pub struct Quantity(u32);
 
 /// Why a product does not go into a cart.

@@ -15,6 +15,7 @@ pub struct Overflow;
 
 /// A cart as its owner sees it, with the catalogue's prices.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct PricedCart {
     /// The lines, by product id.
     pub lines: Vec<PricedLine>,
@@ -24,6 +25,7 @@ pub struct PricedCart {
 
 /// One line of a [`PricedCart`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct PricedLine {
     /// The product's id.
     pub product_id: ProductId,
@@ -46,6 +48,7 @@ pub struct PricedLine {
 /// Whether a line can be bought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
 pub enum Availability {
     /// Yes.
     Available,
@@ -60,6 +63,7 @@ pub enum Availability {
 /// What is not as it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
 pub enum Change {
     /// The price of one piece.
     Price,

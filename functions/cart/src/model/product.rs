@@ -12,6 +12,7 @@ use super::{MAX_PRICE, MAX_STOCK};
 
 /// Something to buy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Product {
     /// The product's id.
     pub id: ProductId,
@@ -40,6 +41,7 @@ pub struct Product {
 
 /// A product as the list shows it: the list is read from an index that lags, so it does not promise stock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct CatalogueEntry {
     /// The product's id.
     pub id: ProductId,
@@ -82,31 +84,37 @@ pub struct ProductPatch {
 /// Names a product, in paths too: 1 to 64 of `a-z 0-9 -`, beginning with a letter or digit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline, extend("pattern" = "^[a-z0-9][a-z0-9-]{0,63}$")))]
 pub struct ProductId(String);
 
 /// A shelf of the catalogue: 1 to 50 of `a-z 0-9 -`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline, extend("pattern" = "^[a-z0-9-]{1,50}$")))]
 pub struct Category(String);
 
 /// An absolute `https` URL of at most 2000 characters: a page of the shop may show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline, extend("format" = "uri", "pattern" = "^https://[A-Za-z0-9]", "maxLength" = 2000)))]
 pub struct ImageUrl(String);
 
 /// An amount of a price: 1 to [`MAX_PRICE`] minor units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u64")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline, extend("minimum" = 1, "maximum" = MAX_PRICE)))]
 pub struct Amount(u64);
 
 /// The price that an admin may give a product: 1 to [`MAX_PRICE`] minor units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Money")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(transform = bounded))]
 pub struct Price(Money);
 
 /// The stock that an admin may give a product: 0 to [`MAX_STOCK`] pieces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u32")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline, extend("minimum" = 0, "maximum" = MAX_STOCK)))]
 pub struct Stock(u32);
 
 impl Product {
@@ -212,6 +220,14 @@ impl Price {
     /// The price.
     pub fn get(self) -> Money {
         self.0
+    }
+}
+
+#[cfg(feature = "openapi")]
+fn bounded(price: &mut schemars::Schema) {
+    if let Some(amount) = price.pointer_mut("/properties/amount") {
+        amount["minimum"] = 1.into();
+        amount["maximum"] = MAX_PRICE.into();
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) type Answer = (ETag, Json<PricedCart>);
 
 /// A cart for somebody who did not log in.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Opened {
     /// What opens it; nobody can tell it again.
     cart_token: String,

@@ -16,6 +16,7 @@ use crate::model::{Cart, Owner, ProductId, Quantity, Refused};
 /// How many pieces are wanted in all, not how many more.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Body {
     quantity: Quantity,
 }

@@ -52,3 +52,24 @@ fn sent(headers: &HeaderMap) -> Result<Option<TokenHash>, Problem> {
     let token = value.to_str().ok().and_then(CartToken::parse).filter(|_| values.next().is_none());
     token.map(|token| Some(token.hash())).ok_or_else(no_cart)
 }
+
+#[cfg(feature = "openapi")]
+mod openapi {
+    use serde_json::json;
+    use shared::openapi::{Extracted, Operation, Schemas};
+
+    use super::{Owner, SentToken};
+
+    impl Extracted for Owner {
+        fn describe(operation: &mut Operation, _: &mut Schemas) {
+            operation.security(json!([{ "accessToken": [] }, { "cartToken": [] }]));
+        }
+    }
+
+    impl Extracted for SentToken {
+        fn describe(operation: &mut Operation, _: &mut Schemas) {
+            let token = json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{21}[AQgw]$" });
+            operation.header_parameter("Cart-Token", true, "What opens the anonymous cart", &token);
+        }
+    }
+}

@@ -19,6 +19,7 @@ type Answer = (ETag, Json<Product>);
 /// A product as an admin writes it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Body {
     name: Text<200>,
     description: Option<Text<2000>>,
@@ -33,8 +34,10 @@ pub(crate) struct Body {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::option_option, reason = "absent, null and a value are three things in a merge patch")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Patch {
     #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(feature = "openapi", schemars(with = "Text<200>"))]
     name: Option<Text<200>>,
     #[serde(default, deserialize_with = "present")]
     description: Option<Option<Text<2000>>>,
@@ -45,16 +48,20 @@ pub(crate) struct Patch {
     #[serde(default, deserialize_with = "present")]
     image_url: Option<Option<ImageUrl>>,
     #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(feature = "openapi", schemars(with = "Stock"))]
     stock: Option<Stock>,
 }
 
 /// A merge patch goes into objects: the amount alone can change.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 struct PricePatch {
     #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(feature = "openapi", schemars(with = "Amount"))]
     amount: Option<Amount>,
     #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(feature = "openapi", schemars(with = "Currency"))]
     currency: Option<Currency>,
 }
 

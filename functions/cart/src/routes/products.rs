@@ -13,6 +13,7 @@ use crate::store::Filter;
 /// The query string: a page, and which products.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Parameters {
     category: Option<Category>,
     available: Option<bool>,

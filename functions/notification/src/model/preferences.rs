@@ -59,6 +59,7 @@ impl Topic {
 /// What a user wants to be told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Preferences {
     /// That the order was placed.
     #[serde(deserialize_with = "object")]
@@ -89,6 +90,7 @@ pub struct Preferences {
 /// By which channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
 pub struct Channels {
     /// By e-mail.
     pub email: bool,

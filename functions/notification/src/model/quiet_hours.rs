@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 /// From a time of day until another, which is on the next day where it is not later, by the clocks of a time zone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Wire", into = "Wire")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct QuietHours {
     from: Time,
     to: Time,
@@ -18,8 +19,11 @@ pub struct QuietHours {
 /// `{"from":"22:00","to":"07:00","time_zone":"Europe/Berlin"}`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 struct Wire {
+    #[cfg_attr(feature = "openapi", schemars(extend("pattern" = "^([01][0-9]|2[0-3]):[0-5][0-9]$")))]
     from: String,
+    #[cfg_attr(feature = "openapi", schemars(extend("pattern" = "^([01][0-9]|2[0-3]):[0-5][0-9]$")))]
     to: String,
     time_zone: String,
 }

@@ -13,6 +13,7 @@ use crate::store::Stored;
 
 /// A page of what the caller was told.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "Notifications"))]
 pub(crate) struct List {
     #[serde(flatten)]
     page: Page<Told>,
@@ -21,6 +22,7 @@ pub(crate) struct List {
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 struct Told {
     #[serde(flatten)]
     notification: Notification,
@@ -29,6 +31,7 @@ struct Told {
 
 /// What became of the messages; a channel by which none was wanted is left out.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "NotificationChannels"))]
 struct Channels {
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<Status>,

@@ -13,6 +13,7 @@ use crate::State as App;
 /// Which notifications.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Which {
     /// The newest that the caller has seen; what came after stays unread. All, where it is left out.
     until: Option<Uuid>,
@@ -20,6 +21,7 @@ pub(crate) struct Which {
 
 /// What is left.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Left {
     unread: u64,
 }

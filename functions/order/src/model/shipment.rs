@@ -12,6 +12,7 @@ use super::Transition;
 /// How an order travels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Shipment {
     /// Who carries it.
     pub carrier: Text<100>,
@@ -25,6 +26,7 @@ pub struct Shipment {
 /// A day or a moment, RFC 3339 `full-date` or `date-time`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline, extend("anyOf" = [{ "format": "date" }, { "format": "date-time" }])))]
 pub enum Estimate {
     /// Some time on this day, at the place of delivery.
     Day(Date),

@@ -37,6 +37,7 @@ const MOVES: [(Status, Transition, Status); 17] = {
 /// Where an order stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
 pub enum Status {
     /// Placed; its stock is taken.
     PendingPayment,
@@ -121,6 +122,7 @@ pub struct Act {
 /// Who moves orders; a kind of person or machine, never a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
 pub enum Actor {
     /// Its owner.
     Customer,
@@ -134,6 +136,7 @@ pub enum Actor {
 
 /// A state that the order entered, or a refund within it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct HistoryEntry {
     /// The state from then on.
     pub status: Status,

@@ -16,6 +16,7 @@ use crate::model::{Act, Actor, Reason, Transition};
 /// What may be said about it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Body {
     /// Why.
     reason: Option<Reason>,

@@ -24,6 +24,7 @@ use crate::model::{Order, Unplaceable};
 /// What the cart does not say.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Body {
     /// One of the caller's addresses.
     address_id: Option<Uuid>,

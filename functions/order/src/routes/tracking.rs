@@ -14,6 +14,7 @@ use crate::model::{HistoryEntry, Shipment, Status};
 
 /// Where an order is.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Tracking {
     order_id: Uuid,
     status: Status,

@@ -10,6 +10,7 @@ use crate::model::{HistoryEntry, Line, Order, Shipment, Status};
 
 /// An order without what is only for us: whose it is (the caller's), and which payment is under way.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "Order"))]
 pub(crate) struct OrderView {
     id: Uuid,
     status: Status,

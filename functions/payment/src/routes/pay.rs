@@ -29,6 +29,7 @@ const METHOD_DEADLINE: Duration = Duration::from_secs(2);
 /// What to pay, and with what. The amount is the order's, never the client's.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Body {
     /// The caller's newest order awaiting payment, unless given.
     order_id: Option<Uuid>,

@@ -9,9 +9,11 @@ use crate::model::{DeclineReason, Payment, Progress};
 
 /// A payment, paid or not.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "Payment"))]
 pub(crate) struct Receipt {
     payment_id: Uuid,
     order_id: Uuid,
+    #[cfg_attr(feature = "openapi", schemars(extend("enum" = ["PROCESSING", "SUCCEEDED", "DECLINED"])))]
     status: &'static str,
     amount: Money,
     /// What went back of it.
@@ -26,8 +28,10 @@ pub(crate) struct Receipt {
 
 /// Enough for people to recognise the card.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 struct Card {
     brand: String,
+    #[cfg_attr(feature = "openapi", schemars(extend("pattern" = "^[0-9]{4}$")))]
     last4: String,
 }
 

@@ -26,6 +26,7 @@ const ATTEMPTS: u32 = 3;
 /// How much goes back, and why.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Body {
     /// All that is left, unless given.
     amount: Option<Amount>,
@@ -35,10 +36,12 @@ pub(crate) struct Body {
 /// At least one minor unit.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(try_from = "AnObject")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(transform = bounded))]
 struct Amount(Money);
 
 #[derive(Deserialize)]
 #[serde(transparent)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 struct AnObject(#[serde(deserialize_with = "object")] Money);
 
 impl TryFrom<AnObject> for Amount {
@@ -49,12 +52,21 @@ impl TryFrom<AnObject> for Amount {
     }
 }
 
+#[cfg(feature = "openapi")]
+fn bounded(amount: &mut schemars::Schema) {
+    if let Some(amount) = amount.pointer_mut("/properties/amount") {
+        amount["minimum"] = 1.into();
+    }
+}
+
 /// A refund as the shop sees it.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "Refund"))]
 pub(crate) struct View {
     refund_id: Uuid,
     payment_id: Uuid,
     order_id: Uuid,
+    #[cfg_attr(feature = "openapi", schemars(extend("enum" = ["PROCESSING", "SUCCEEDED", "FAILED"])))]
     status: &'static str,
     amount: Money,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -32,6 +32,7 @@ struct App {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 struct Thing {
     name: String,
 }

@@ -13,6 +13,7 @@ pub const LIFETIME: SignedDuration = SignedDuration::from_mins(15);
 
 /// The claims of an access token (RFC 9068 §2.2), and `sid`, `username` and `roles` of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Claims {
     /// Who signed it: the public base URL of Auth.
     pub iss: String,
@@ -68,6 +69,7 @@ fn optional_numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<O
 /// `aud` is one name or several (RFC 7519 §4.1.3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
 pub enum Audience {
     /// One.
     One(String),

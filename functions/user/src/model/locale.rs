@@ -8,6 +8,7 @@ const EXPECTED: &str = "expected a language tag (BCP 47), such as de, pt-BR or z
 /// recommends: `pt-BR`, `zh-Hant-TW`. Its form is checked, and not whether there is such a language.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline, extend("pattern" = "^[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?$")))]
 pub struct Locale(String);
 
 impl Locale {

@@ -21,8 +21,10 @@ const ATTEMPTS: u32 = 5;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::option_option, reason = "absent, null and a value are three things in a merge patch")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Patch {
     #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(feature = "openapi", schemars(with = "Email"))]
     email: Option<Email>,
     #[serde(default, deserialize_with = "present")]
     phone: Option<Option<Phone>>,

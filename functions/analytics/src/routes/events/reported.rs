@@ -19,7 +19,8 @@ const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(10);
 /// What a client says that happened. Neither its network address nor its browser's name is ever kept.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Reported {
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+pub(crate) struct Reported {
     name: EventName,
     /// Makes it safe to send the event again.
     id: Option<Uuid>,

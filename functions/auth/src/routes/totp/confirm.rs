@@ -18,6 +18,7 @@ use crate::sessions;
 /// What the app shows.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Body {
     code: Code,
 }

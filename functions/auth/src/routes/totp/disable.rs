@@ -21,11 +21,14 @@ use crate::sessions;
 /// Who wants no second factor any more: the password, and one of the two codes.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Body {
     password: Password,
     #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(feature = "openapi", schemars(with = "Code"))]
     code: Option<Code>,
     #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(feature = "openapi", schemars(with = "RecoveryCode"))]
     recovery_code: Option<RecoveryCode>,
 }
 

@@ -18,6 +18,7 @@ use crate::security::Event;
 /// Who wants new ones.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct Body {
     password: Password,
     code: Code,
@@ -25,6 +26,7 @@ pub(crate) struct Body {
 
 /// The caller's recovery codes, to be kept where the app is not. Not `Debug`: they must not be printed.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub(crate) struct RecoveryCodes {
     recovery_codes: Vec<RecoveryCode>,
 }

@@ -21,6 +21,7 @@ const P256_BYTES: usize = 32;
 /// How a key signs (RFC 7518 §3.1). It belongs to the key, and no token can ask for another (RFC 8725 §3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(inline))]
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     Rs256,
@@ -33,6 +34,7 @@ pub enum Algorithm {
 /// The public half of a key pair, as the members of a JWK (RFC 7518 §6).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kty")]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub enum PublicKey {
     /// RSA (§6.3.1).
     #[serde(rename = "RSA")]
@@ -56,6 +58,7 @@ pub enum PublicKey {
 
 /// A key of the verification-keys secret: a JWK (RFC 7517 §4) and when it came and goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct PublishedKey {
     /// The key itself.
     #[serde(flatten)]
