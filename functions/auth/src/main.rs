@@ -7,7 +7,7 @@ use shared::aws::Aws;
 use shared::routes::Service;
 
 fn main() -> ExitCode {
-    shared::run::start(|env| async move {
+    shared::run::start(env!("CARGO_BIN_NAME"), |env| async move {
         let aws = Aws::new(&env)?;
         let state = auth::State::new(&env, &aws).await?;
         let service = Service { verifier: Arc::clone(&state.verifier), tables: state.accounts.tables() };

@@ -25,7 +25,9 @@ pub use if_match::{ETag, IfMatch, IfNoneMatch, precondition_failed};
 
 pub(crate) use extract::read;
 
+use crate::metrics;
 use crate::problem::Problem;
+use crate::trace::Trace;
 
 /// The largest request body, in bytes, of a route that does not say otherwise.
 pub const BODY_LIMIT: usize = 64 * 1024;
@@ -75,20 +77,27 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
         .into_response()
 }
 
-/// One span and one log line per request; the request's id in the answer and in each problem.
+/// One span, one log line and one line of metrics per request; the request's id in the answer and in each problem.
 async fn observe(request: Request, next: Next) -> Response {
-    let id = request_id(&request);
+    let started = tokio::time::Instant::now();
+    let context = request.lambda_context_ref();
+    // What the caller sent as an id is never trusted.
+    let id = context.map_or_else(|| "local".to_owned(), |context| context.request_id.clone());
+    let xray = context.and_then(|context| context.xray_trace_id.as_deref());
+    let trace = Trace::of_request(request.headers(), xray);
     // The route's pattern, never the path: what people put into paths stays out of the log.
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let span = tracing::info_span!(
         "request",
         request_id = id,
+        trace_id = %trace.trace_id(),
+        span_id = %trace.span_id(),
+        order_trace_id = field::Empty,
         method = %request.method(),
         route,
         user_id = field::Empty,
     );
-    async move {
-        let started = tokio::time::Instant::now();
+    let work = async {
         let mut response = next.run(request).await;
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
             let allow = response.headers_mut().remove(http::header::ALLOW);
@@ -103,18 +112,16 @@ async fn observe(request: Request, next: Next) -> Response {
         }
         // Answers are about one caller at one moment, unless a handler says otherwise.
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        let elapsed = started.elapsed();
         tracing::info!(
             status = response.status().as_u16(),
-            duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            duration_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+            cold_start = metrics::cold_start(),
             "answered"
         );
+        metrics::request(response.status(), elapsed);
+        metrics::flush();
         response
-    }
-    .instrument(span)
-    .await
-}
-
-/// The invocation's id on Lambda; what the caller sent is never trusted.
-fn request_id(request: &Request) -> String {
-    request.lambda_context_ref().map_or_else(|| "local".to_owned(), |context| context.request_id.clone())
+    };
+    trace.run(&id, work).instrument(span).await
 }

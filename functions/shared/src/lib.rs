@@ -13,6 +13,7 @@ pub mod id;
 pub mod idempotency;
 pub mod json;
 pub mod mail;
+pub mod metrics;
 pub mod money;
 pub mod oauth;
 pub mod page;
@@ -25,6 +26,7 @@ pub mod stream;
 pub mod telemetry;
 pub mod text;
 pub mod token;
+pub mod trace;
 
 #[cfg(feature = "testing")]
 pub mod testing;

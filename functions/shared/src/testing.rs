@@ -1,9 +1,10 @@
 //! For the tests of every crate: an embedded DynamoDB, an issuer of good and bad tokens, records of streams, a caller of
-//! routers.
+//! routers, the log.
 
 mod attacks;
 mod aws;
 mod database;
+pub mod log;
 mod records;
 mod tokens;
 
