@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 
+use shared::metrics;
 use uuid::Uuid;
 
 /// The events with their names in the log, which alarms and queries depend on.
@@ -113,8 +114,13 @@ impl<'a> Entry<'a> {
         Self { reason: Some(reason), ..self }
     }
 
-    /// Writes the line.
+    /// Writes the line, and counts logins.
     pub(crate) fn log(self) {
+        match self.event {
+            Event::LoginSucceeded => metrics::login(),
+            Event::LoginFailed => metrics::login_failure(),
+            _ => {}
+        }
         tracing::info!(
             event = self.event.name(),
             user_id = self.user_id.map(display),

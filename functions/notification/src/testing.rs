@@ -177,6 +177,7 @@ pub(crate) fn order() -> Order {
         shipment: None,
         created_at: at,
         pay_until: at,
+        trace: None,
         history: vec![Act::of(Actor::Customer, at).entry(Status::PendingPayment)],
     }
 }

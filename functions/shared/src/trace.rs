@@ -108,22 +108,23 @@ impl Trace {
     }
 }
 
-/// Runs `work` as the next step of the trace that an item carries, in a span of its own; as part of what runs anyway where
-/// the item has none, because it is older than traces.
-pub async fn follow<F: Future>(carried: Option<Trace>, work: F) -> F::Output {
-    let Some(trace) = carried.map(Trace::child) else { return work.await };
-    let running = RUNNING.try_with(|running| Arc::clone(&running.request_id));
-    let request_id = running.unwrap_or_else(|_| "local".into());
+/// Runs `work` as a step of its own, in a span of its own: of the trace that an item carries, or where it carries none, of
+/// the one that runs. The latter is asked for at once, so that the future may be spawned.
+pub fn follow<F: Future>(carried: Option<Trace>, work: F) -> impl Future<Output = F::Output> {
+    let running = RUNNING.try_with(Clone::clone);
+    let running = running.unwrap_or_else(|_| Running { request_id: "none".into(), trace: Trace::random() });
+    let trace = carried.unwrap_or(running.trace).child();
     let span = tracing::info_span!(
         "step",
-        request_id = &*request_id,
+        request_id = &*running.request_id,
         trace_id = %trace.trace_id(),
         span_id = %trace.span_id(),
+        order_trace_id = field::Empty,
     );
-    RUNNING.scope(Running { request_id, trace }, work).instrument(span).await
+    RUNNING.scope(Running { trace, ..running }, work).instrument(span)
 }
 
-/// The request works on an order that this trace began with: its lines say so from now on.
+/// What runs works on an order that this trace began with: the lines of its span say so from now on.
 pub fn is_about_order(placed_by: Option<Trace>) {
     if let Some(trace) = placed_by {
         tracing::Span::current().record("order_trace_id", field::display(trace.trace_id()));
