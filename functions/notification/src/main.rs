@@ -10,6 +10,7 @@ fn main() -> ExitCode {
         let aws = Aws::new(&env)?;
         let state = notification::State::new(&env, &aws).await?;
         let service = Service::load(&env, &aws, [state.notifications.table()]).await?;
+        let service = service.with_secrets(&env, &aws, &["UNSUBSCRIBE_SECRET"])?;
         shared::run::http(notification::router(state, service)).await
     })
 }

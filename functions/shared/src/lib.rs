@@ -18,6 +18,7 @@ pub mod money;
 pub mod oauth;
 pub mod page;
 pub mod problem;
+pub mod readiness;
 pub mod refreshed;
 pub mod routes;
 pub mod run;

@@ -5,8 +5,8 @@
 //! one more for each further dimension that it counted by. `infra/observe.md` lists them.
 
 use std::io::{self, Write};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ::metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
@@ -16,10 +16,20 @@ use metrics_cloudwatch_embedded::{Builder, Collector};
 use crate::config::Env;
 use crate::money::Money;
 
-static COLLECTOR: OnceLock<&'static Collector> = OnceLock::new();
+static COUNTED: OnceLock<Counted> = OnceLock::new();
+
+struct Counted {
+    collector: &'static Collector,
+    output: Mutex<Box<dyn Write + Send>>,
+}
 
 /// From now on `service` counts, in the namespace that `METRICS_NAMESPACE` names; unset, as locally, nothing is counted.
 pub fn init(env: &Env, service: &'static str) {
+    init_to(env, service, io::stdout());
+}
+
+/// The same, with the lines to `output`.
+pub fn init_to(env: &Env, service: &'static str, output: impl Write + Send + 'static) {
     let Some(namespace) = env.optional("METRICS_NAMESPACE") else { return };
     let builder =
         Builder::new().cloudwatch_namespace(namespace.to_owned()).with_dimension("service", service);
@@ -40,23 +50,22 @@ pub fn init(env: &Env, service: &'static str) {
                 describe_counter!(name, Unit::Count, "");
             }
             describe_histogram!("Latency", Unit::Milliseconds, "");
-            let _first = COLLECTOR.set(collector);
+            let _first = COUNTED.set(Counted { collector, output: Mutex::new(Box::new(output)) });
         }
         Err(error) => tracing::error!(%error, "nothing is counted"),
     }
 }
 
 /// Writes what was counted since the last call; at the end of each invocation, after which the sandbox may freeze.
-pub fn flush() {
+pub(crate) fn flush() {
+    let Some(Counted { collector, output }) = COUNTED.get() else { return };
     // Whole lines at once: what else is printed does not get in between.
-    flush_to(&mut io::stdout().lock());
-}
-
-/// The same to `output`.
-pub fn flush_to(output: &mut impl Write) {
-    let Some(collector) = COLLECTOR.get() else { return };
     let mut lines = Vec::new();
-    if let Err(error) = collector.flush(&mut lines).and_then(|()| output.write_all(&lines)) {
+    let written = collector.flush(&mut lines).and_then(|()| {
+        let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
+        output.write_all(&lines).and_then(|()| output.flush())
+    });
+    if let Err(error) = written {
         tracing::error!(%error, "what was counted is lost");
     }
 }

@@ -155,6 +155,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::testing::log;
 
     #[derive(Debug, thiserror::Error)]
     #[error("it failed")]
@@ -231,5 +232,51 @@ mod tests {
     async fn a_failure_that_cannot_be_named_fails_the_whole_batch() {
         let (_, answer) = run(vec![record("a", None)], &["a"]).await;
         assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": "" }] }));
+    }
+
+    /// What the lines of this test say: message, event and trace.
+    fn said() -> Vec<(String, Value, Value)> {
+        let line = |line: Value| {
+            (
+                line["message"].as_str().unwrap().to_owned(),
+                line["event_id"].clone(),
+                line["span"]["trace_id"].clone(),
+            )
+        };
+        log::lines().into_iter().map(line).collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_done_about_an_item_continues_the_trace_that_it_carries() {
+        log::start();
+        let trace = |n: u32| format!("{n:032x}");
+        let carrying = |id: &str, n: u32| {
+            let mut record = record(id, Some(id));
+            let traceparent = format!("00-{}-00f067aa0ba902b7-01", trace(n));
+            record["dynamodb"]["NewImage"] = json!({ "trace": { "S": traceparent } });
+            record
+        };
+        let (done, failed) = ("record done", "a record failed; it will be delivered again");
+        let records = || vec![carrying("a", 1), record("b", Some("b")), carrying("c", 3), carrying("d", 4)];
+        let seen = RefCell::new(Vec::new());
+        let batch: Event = serde_json::from_value(json!({ "Records": records() })).unwrap();
+        let _response = handle_batch(&batch, async |record| {
+            seen.borrow_mut().push(Trace::current().unwrap().trace_id().to_string());
+            if record.event_id == "c" { Err(Failed) } else { Ok(()) }
+        })
+        .await;
+        let [a, _none, c] = <[String; 3]>::try_from(seen.into_inner()).unwrap();
+        assert_eq!([a, c], [trace(1), trace(3)]);
+        let line = |message: &str, id: &str, n: u32| (message.to_owned(), json!(id), json!(trace(n)));
+        let batch_done = ("batch done".to_owned(), Value::Null, Value::Null);
+        assert_eq!(said(), [line(done, "a", 1), line(failed, "c", 3), batch_done.clone()]);
+
+        let before = said().len();
+        let fails = |ids: &[String]| ids.iter().any(|id| id == "c");
+        let read = |record: &EventRecord| Ok(record.event_id.clone());
+        let _response =
+            handle_whole(&batch, read, async |ids| if fails(ids) { Err(Failed) } else { Ok(()) }).await;
+        let said: Vec<_> = said().split_off(before + 1);
+        assert_eq!(said, [line(failed, "c", 3), line(done, "a", 1), batch_done]);
     }
 }
