@@ -114,7 +114,9 @@ pub fn follow<F: Future>(carried: Option<Trace>, work: F) -> impl Future<Output 
     let running = RUNNING.try_with(Clone::clone);
     let running = running.unwrap_or_else(|_| Running { request_id: "none".into(), trace: Trace::random() });
     let trace = carried.unwrap_or(running.trace).child();
+    // It says all that the invocation's does, so it has no parent, whose fields text would have once more.
     let span = tracing::info_span!(
+        parent: None,
         "step",
         request_id = &*running.request_id,
         trace_id = %trace.trace_id(),
