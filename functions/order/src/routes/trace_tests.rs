@@ -5,7 +5,7 @@ use serde_json::Value;
 use shared::testing::{call, log};
 use uuid::Uuid;
 
-use super::testing::App;
+use super::testing::{App, user};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -33,6 +33,7 @@ async fn an_order_keeps_the_trace_of_its_checkout_and_later_requests_name_it() {
     let id = place(&app).await;
     let [checkout] = <[Value; 1]>::try_from(spans("answered")).unwrap();
     assert_eq!((&checkout["trace_id"], &checkout["order_trace_id"]), (&TRACE.into(), &TRACE.into()));
+    assert_eq!(checkout["user_id"], user(1).to_string());
     let carried = app.read(id).await.trace.unwrap();
     assert_eq!(carried.trace_id().to_string(), TRACE);
     assert_eq!(carried.span_id().to_string(), checkout["span_id"].as_str().unwrap());

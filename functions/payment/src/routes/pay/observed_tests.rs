@@ -63,3 +63,23 @@ async fn a_payment_carries_its_orders_trace_to_whoever_finishes_it() {
         (&json!("answered"), &json!(TRACE))
     );
 }
+
+#[tokio::test]
+async fn the_log_holds_no_token_and_no_card() {
+    let app = App::new().await;
+    log::start();
+    let order = app.order().await;
+    let pay = |card: &str| json!({"order_id": order.id, "payment_method": card});
+    for (card, status) in [
+        ("4111111111111111", StatusCode::UNPROCESSABLE_ENTITY),
+        ("pm_card_declined", StatusCode::PAYMENT_REQUIRED),
+        ("4242424242424242", StatusCode::CREATED),
+    ] {
+        let key = format!("the-clients-own-key-{card}");
+        let _answer = app.pay_under(Some(&key), &pay(card)).await.expect(status);
+        for secret in [card, &app.token(), "the-clients-own-key"] {
+            assert!(!log::everything().contains(secret), "{secret}");
+        }
+    }
+    assert!(log::lines().iter().filter(|line| line["message"] == "answered").count() == 3);
+}
