@@ -4,13 +4,17 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use shared::aws::Aws;
+use shared::readiness::Secrets;
 use shared::routes::Service;
 
 fn main() -> ExitCode {
-    shared::run::start(|env| async move {
+    shared::run::start(env!("CARGO_BIN_NAME"), |env| async move {
         let aws = Aws::new(&env)?;
         let state = auth::State::new(&env, &aws).await?;
-        let service = Service { verifier: Arc::clone(&state.verifier), tables: state.accounts.tables() };
+        let verifier = Arc::clone(&state.verifier);
+        let tables = state.accounts.tables().into_iter().chain([state.users.table()]).collect();
+        let service = Service { verifier, tables, secrets: Secrets::default() };
+        let service = service.with_secrets(&env, &aws, &["SIGNING_KEY_SECRET"])?;
         shared::run::http(auth::router(state, service)).await
     })
 }

@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 
+use shared::metrics;
 use uuid::Uuid;
 
 /// The events with their names in the log, which alarms and queries depend on.
@@ -113,8 +114,13 @@ impl<'a> Entry<'a> {
         Self { reason: Some(reason), ..self }
     }
 
-    /// Writes the line.
+    /// Writes the line, and counts logins.
     pub(crate) fn log(self) {
+        match self.event {
+            Event::LoginSucceeded => metrics::login(),
+            Event::LoginFailed => metrics::login_failure(),
+            _ => {}
+        }
         tracing::info!(
             event = self.event.name(),
             user_id = self.user_id.map(display),
@@ -130,6 +136,7 @@ impl<'a> Entry<'a> {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use shared::testing::Counts;
 
     use super::*;
     use crate::testing::log;
@@ -153,7 +160,11 @@ mod tests {
     fn an_event_is_one_json_line_with_the_fields_that_apply() {
         log::start();
         let id = Uuid::from_u128(1);
+        let counts = Counts::default();
+        let counting = counts.start();
         Event::LoginFailed.entry().log();
+        drop(counting);
+        assert_eq!((counts.of("LoginFailures"), counts.of("Logins")), (1, 0));
         let address = Some("2001:db8::1".parse().unwrap());
         let entry = Event::RefreshReused.of(id).session(Uuid::from_u128(2)).client("shop");
         entry.from(address).because("used_token").log();

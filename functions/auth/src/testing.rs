@@ -16,6 +16,7 @@ use shared::clock::Clock;
 use shared::config::Env;
 use shared::db::Key;
 use shared::id::Generator;
+use shared::readiness::Secrets;
 use shared::routes::Service;
 use shared::testing::{Answer, Database, Issuer, call, issuer};
 use shared::token::{RevocationLog, Verifier};
@@ -130,7 +131,11 @@ impl App {
             demo_login,
             require_verified_email,
         };
-        let service = Service { verifier: Arc::clone(&verifier), tables: accounts.tables() };
+        let service = Service {
+            verifier: Arc::clone(&verifier),
+            tables: accounts.tables(),
+            secrets: Secrets::default(),
+        };
         let router = crate::router(state.clone(), service);
         Self { router, state, accounts, users, database, clock, passwords, verifier }
     }

@@ -7,6 +7,7 @@
 use jiff::SignedDuration;
 use serde::Serialize;
 use shared::problem::Chain;
+use shared::trace;
 use uuid::Uuid;
 
 use crate::model::{Channel, EventKind, Status};
@@ -51,7 +52,7 @@ pub async fn run<S: Sender>(worker: &Worker<S>) -> Result<Counts, shared::run::F
     loop {
         let page = worker.notifications.due(now, PAGE, start).await?;
         for (user_id, id) in page.items {
-            match tell(worker, user_id, id).await {
+            match trace::follow(None, tell(worker, user_id, id)).await {
                 Ok(true) => counts.done += 1,
                 Ok(false) => counts.later += 1,
                 Err(error) => {
@@ -76,6 +77,7 @@ async fn tell<S: Sender>(worker: &Worker<S>, user_id: Uuid, id: Uuid) -> Result<
     // Another run told it, and the index does not know yet.
     let Some(held) = &stored.held else { return Ok(true) };
     let event = held.event()?;
+    trace::is_about_order(event.order.trace);
     let kind = stored.notification.event;
     let profile = worker.users.profile(user_id).await?;
     let preferences = store.preferences(user_id).await?;
@@ -106,6 +108,7 @@ async fn tell<S: Sender>(worker: &Worker<S>, user_id: Uuid, id: Uuid) -> Result<
         Some(after) => close(worker, &after, kind).await?,
         None => true,
     };
+    tracing::info!(event_id = stored.event_id, done, "a held notification was told");
     failure.map_or(Ok(done), Err)
 }
 

@@ -12,6 +12,7 @@ use shared::clock::Clock;
 use shared::db::Key;
 use shared::mail::Envelope;
 use shared::money::Money;
+use shared::readiness::Secrets;
 use shared::routes::Service;
 use shared::sending::SendError;
 use shared::stream::handle_batch;
@@ -83,7 +84,11 @@ impl App {
         let notifications = NotificationStore::new(database.table("NotificationTable"));
         let users = UserStore::new(database.table("UserTable"));
         users.put_profile(&profile()).await.unwrap();
-        let service = Service { verifier: issuer().verifier(&clock), tables: vec![notifications.table()] };
+        let service = Service {
+            verifier: issuer().verifier(&clock),
+            tables: vec![notifications.table()],
+            secrets: Secrets::default(),
+        };
         let link_keys = LinkKeys::parse(&format!(r#"{{"current":"{}"}}"#, "k".repeat(32))).unwrap();
         let state = State {
             notifications: notifications.clone(),
@@ -177,6 +182,7 @@ pub(crate) fn order() -> Order {
         shipment: None,
         created_at: at,
         pay_until: at,
+        trace: None,
         history: vec![Act::of(Actor::Customer, at).entry(Status::PendingPayment)],
     }
 }

@@ -9,8 +9,8 @@ use shared::clock::Clock;
 use shared::config::{ConfigError, Env};
 use shared::db::Table;
 use shared::run::Failure;
+use shared::trace;
 use tokio::task::JoinSet;
-use tracing::Instrument as _;
 
 use crate::ending::{EndError, end};
 use crate::model::{Act, Actor, Illegal, Transition};
@@ -77,7 +77,7 @@ pub async fn run(expiry: &Expiry) -> Result<Counts, Failure> {
         let mut tasks = JoinSet::new();
         for unpaid in page.items {
             let expiry = expiry.clone();
-            tasks.spawn(async move { expire(&expiry, &unpaid).await }.in_current_span());
+            tasks.spawn(trace::follow(None, async move { expire(&expiry, &unpaid).await }));
         }
         while let Some(outcome) = tasks.join_next().await {
             *count(&mut counts, outcome.ok()) += 1;
@@ -94,7 +94,9 @@ pub async fn run(expiry: &Expiry) -> Result<Counts, Failure> {
 async fn expire(expiry: &Expiry, unpaid: &UnpaidOrder) -> Result<(), EndError> {
     let act = Act::of(Actor::System, expiry.clock.now());
     let order = (unpaid.user_id, unpaid.order_id);
-    end(&expiry.orders, &expiry.carts, order, Transition::Expire, &act).await.map(|_| ())
+    let order = end(&expiry.orders, &expiry.carts, order, Transition::Expire, &act).await?;
+    tracing::info!(order_id = %order.id, "order expired");
+    Ok(())
 }
 
 /// What the outcome counts as; none is a panic, of which the panic hook has logged the place.

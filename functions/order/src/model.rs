@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shared::money::Money;
 use shared::text::Text;
+use shared::trace::Trace;
 use user::model::Label;
 use uuid::Uuid;
 
@@ -56,6 +57,10 @@ pub struct Order {
     pub created_at: Timestamp,
     /// When it expires, unless it is paid, or being paid, by then.
     pub pay_until: Timestamp,
+    /// The trace of the request that placed it, to which all that happens to it belongs; none in orders from before there
+    /// were traces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
     /// Every state that it was ever in and every refund, the first one first; no state is entered twice.
     pub history: Vec<HistoryEntry>,
 }
@@ -158,6 +163,7 @@ impl Order {
             shipment: None,
             created_at: at,
             pay_until,
+            trace: None,
             history: vec![act.entry(status)],
         })
     }

@@ -13,6 +13,8 @@ pub(crate) mod view;
 mod cost_tests;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod trace_tests;
 
 use shared::problem::Problem;
 

@@ -22,6 +22,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shared::db::{DbError, Key, Table, Transaction, TransactionError};
 use shared::page::{Limit, Page, PageQuery};
+use shared::trace;
 use uuid::Uuid;
 
 pub use due::{DueOrders, RefundDue, UnpaidOrder};
@@ -60,9 +61,10 @@ impl OrderStore {
         Transaction::new(self.table.client())
     }
 
-    /// One of the user's orders.
+    /// One of the user's orders. From then on, what runs is about it ([`trace::is_about_order`]).
     pub async fn order(&self, user_id: Uuid, order_id: Uuid) -> Result<Option<Order>, DbError> {
-        self.table.get(&order_key(user_id, order_id)).await
+        let order: Option<Order> = self.table.get(&order_key(user_id, order_id)).await?;
+        Ok(order.inspect(|order| trace::is_about_order(order.trace)))
     }
 
     /// Whose order it is; for admins, who know an order by its id alone.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use shared::money::Money;
 pub use shared::stream::Unreadable;
 use shared::stream::images;
+use shared::trace::Trace;
 use uuid::Uuid;
 
 use crate::model::{DeclineReason, Payment, Progress};
@@ -34,6 +35,9 @@ pub struct PaymentEvent {
     pub user_id: Uuid,
     /// What was to be paid.
     pub amount: Money,
+    /// The order's trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
 }
 
 /// How a payment ended.
@@ -61,6 +65,7 @@ pub fn event(old: Option<&Payment>, new: &Payment) -> Option<PaymentEvent> {
         order_id: new.order_id,
         user_id: new.user_id,
         amount: new.amount,
+        trace: new.trace,
     })
 }
 
@@ -104,6 +109,7 @@ mod tests {
             created_at: at(0),
             refunded: 0,
             refund_reserved: 0,
+            trace: None,
             progress,
         }
     }

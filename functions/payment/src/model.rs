@@ -13,6 +13,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use shared::money::Money;
+use shared::trace::Trace;
 use uuid::Uuid;
 
 pub use refund::{Refund, RefundFailure, RefundOutcome, RefundProgress};
@@ -44,6 +45,9 @@ pub struct Payment {
     /// The same, with the refunds that are under way: never more than the amount.
     #[serde(default)]
     pub refund_reserved: u64,
+    /// The order's trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
     /// How far it is.
     #[serde(flatten)]
     pub progress: Progress,

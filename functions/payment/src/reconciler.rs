@@ -8,8 +8,8 @@ use order::model::Actor;
 use order::store::RefundDue;
 use serde::Serialize;
 use shared::run::Failure;
+use shared::trace;
 use tokio::task::JoinSet;
-use tracing::Instrument as _;
 
 use crate::State;
 use crate::model::{Payment, Progress, Refund, RefundProgress};
@@ -74,15 +74,15 @@ pub async fn run(state: &State) -> Result<Counts, Failure> {
     )?;
     for payment in payments {
         let state = state.clone();
-        tasks.spawn(async move { reconcile(&state, payment).await }.in_current_span());
+        tasks.spawn(trace::follow(payment.trace, async move { reconcile(&state, payment).await }));
     }
     for refund in refunds {
         let state = state.clone();
-        tasks.spawn(async move { reconcile_refund(&state, refund).await }.in_current_span());
+        tasks.spawn(trace::follow(refund.trace, async move { reconcile_refund(&state, refund).await }));
     }
     for due in due {
         let state = state.clone();
-        tasks.spawn(async move { pay_back(&state, due).await }.in_current_span());
+        tasks.spawn(trace::follow(None, async move { pay_back(&state, due).await }));
     }
     let mut counts = Counts::default();
     while let Some(outcome) = tasks.join_next().await {
@@ -153,6 +153,7 @@ async fn pay_back(state: &State, due: RefundDue) -> Result<Ended, SettleError> {
     let now = state.clock.now();
     let payment = state.payments.payment(due.user_id, due.payment_id).await?;
     let payment = payment.ok_or(SettleError::MarkMissing)?;
+    trace::is_about_order(payment.trace);
     let amount = payment.refundable();
     if amount.amount == 0 {
         // Another refund is under way; should it fail, there is something left again.

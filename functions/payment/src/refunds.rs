@@ -50,6 +50,7 @@ pub async fn begin(
         by_id: wanted.by_id,
         reason: wanted.reason,
         created_at: now,
+        trace: payment.trace,
         progress: RefundProgress::Processing { in_flight_since: now },
     };
     let mut transaction = state.payments.transaction();

@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use order::model::Order;
 use shared::db::{DbError, Transaction, TransactionError};
 use shared::idempotency::Completion;
+use shared::metrics;
 use shared::problem::Chain;
 
 use crate::State;
@@ -68,6 +69,7 @@ pub async fn begin(
         created_at: now,
         refunded: 0,
         refund_reserved: 0,
+        trace: order.trace,
         progress: Progress::Processing { in_flight_since: now },
     };
     let mut transaction = state.payments.transaction();
@@ -187,6 +189,12 @@ pub async fn finish(
     match transaction.run().await {
         Ok(()) => {
             tracing::info!(%payment_id, order_id = %order.id, "payment finished");
+            if matches!(finished.progress, Progress::Succeeded { .. }) {
+                metrics::charge("succeeded");
+                metrics::revenue(finished.amount);
+            } else {
+                metrics::charge("declined");
+            }
             Ok(Settled { value: finished, by_us: true })
         }
         // A late owner or a taker-over was first; what it recorded is the truth.

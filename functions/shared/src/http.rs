@@ -25,7 +25,9 @@ pub use if_match::{ETag, IfMatch, IfNoneMatch, precondition_failed};
 
 pub(crate) use extract::read;
 
+use crate::metrics;
 use crate::problem::Problem;
+use crate::trace::Trace;
 
 /// The largest request body, in bytes, of a route that does not say otherwise.
 pub const BODY_LIMIT: usize = 64 * 1024;
@@ -75,20 +77,27 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
         .into_response()
 }
 
-/// One span and one log line per request; the request's id in the answer and in each problem.
+/// One span, one log line and one line of metrics per request; the request's id in the answer and in each problem.
 async fn observe(request: Request, next: Next) -> Response {
-    let id = request_id(&request);
+    let started = tokio::time::Instant::now();
+    let context = request.lambda_context_ref();
+    // What the caller sent as an id is never trusted.
+    let id = context.map_or_else(|| "local".to_owned(), |context| context.request_id.clone());
+    let xray = context.and_then(|context| context.xray_trace_id.as_deref());
+    let trace = Trace::of_request(request.headers(), xray);
     // The route's pattern, never the path: what people put into paths stays out of the log.
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let span = tracing::info_span!(
         "request",
         request_id = id,
+        trace_id = %trace.trace_id(),
+        span_id = %trace.span_id(),
+        order_trace_id = field::Empty,
         method = %request.method(),
         route,
         user_id = field::Empty,
     );
-    async move {
-        let started = tokio::time::Instant::now();
+    let work = async {
         let mut response = next.run(request).await;
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
             let allow = response.headers_mut().remove(http::header::ALLOW);
@@ -103,18 +112,77 @@ async fn observe(request: Request, next: Next) -> Response {
         }
         // Answers are about one caller at one moment, unless a handler says otherwise.
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        let (elapsed, cold_start) = (started.elapsed(), metrics::cold_start());
         tracing::info!(
             status = response.status().as_u16(),
-            duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            duration_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+            cold_start,
             "answered"
         );
+        metrics::request(response.status(), elapsed);
+        metrics::flush();
         response
-    }
-    .instrument(span)
-    .await
+    };
+    trace.run(&id, work).instrument(span).await
 }
 
-/// The invocation's id on Lambda; what the caller sent is never trusted.
-fn request_id(request: &Request) -> String {
-    request.lambda_context_ref().map_or_else(|| "local".to_owned(), |context| context.request_id.clone())
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use http::Method;
+    use lambda_http::Context;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{call, log};
+    use crate::trace::follow;
+
+    #[tokio::test]
+    async fn a_request_is_one_line_with_all_that_a_query_asks_for() {
+        log::start();
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let handler = async || {
+            tracing::info!("at work");
+            follow(None, async { tracing::info!("a step") }).await;
+            Trace::current().map(|trace| trace.to_string()).unwrap_or_default()
+        };
+        let router = finish(Router::new().route("/things/{id}", get(handler)));
+        let request = call(Method::GET, "/things/secret-in-the-path").header("traceparent", parent);
+        let answer = request.send(&router).await.expect(StatusCode::OK);
+        let carried: Trace = answer.json.as_str().unwrap().parse().unwrap();
+
+        let lines = log::lines();
+        let [work, step, answered] = lines.as_slice() else { panic!("{lines:?}") };
+        assert_eq!(answered["message"], "answered");
+        assert_eq!((&answered["level"], &answered["status"]), (&json!("INFO"), &json!(200)));
+        assert!(answered["duration_ms"].is_u64() && answered["cold_start"].is_boolean(), "{answered}");
+        let expected = json!({
+            "name": "request",
+            "request_id": "local",
+            "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+            "span_id": carried.span_id().to_string(),
+            "method": "GET",
+            "route": "/things/{id}",
+        });
+        assert_eq!((&answered["span"], &work["span"]), (&expected, &expected));
+        assert_ne!(carried.span_id().to_string(), "00f067aa0ba902b7", "that is the caller's");
+        assert_eq!(step["span"]["trace_id"], expected["trace_id"]);
+        assert_eq!(step["span"]["request_id"], "local");
+        assert_ne!(step["span"]["span_id"], expected["span_id"]);
+    }
+
+    #[tokio::test]
+    async fn the_invocations_own_id_and_trace_are_taken_from_lambda() {
+        log::start();
+        let mut context = Context::default();
+        context.request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned();
+        context.xray_trace_id = Some("Root=1-67891233-abcdef012345678912345678;Sampled=0".to_owned());
+        let request = http::Request::new(axum::body::Body::empty()).with_lambda_context(context.clone());
+        let router = finish(Router::new());
+        let answer = tower::ServiceExt::oneshot(router, request).await.unwrap();
+        assert_eq!(answer.headers()[REQUEST_ID], context.request_id.as_str());
+        let line = log::lines().pop().unwrap();
+        assert_eq!(line["span"]["request_id"], context.request_id.as_str());
+        assert_eq!(line["span"]["trace_id"], "67891233abcdef012345678912345678");
+    }
 }

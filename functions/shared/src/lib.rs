@@ -13,12 +13,14 @@ pub mod id;
 pub mod idempotency;
 pub mod json;
 pub mod mail;
+pub mod metrics;
 pub mod money;
 pub mod oauth;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 pub mod page;
 pub mod problem;
+pub mod readiness;
 pub mod refreshed;
 pub mod routes;
 pub mod run;
@@ -27,6 +29,7 @@ pub mod stream;
 pub mod telemetry;
 pub mod text;
 pub mod token;
+pub mod trace;
 
 #[cfg(feature = "testing")]
 pub mod testing;

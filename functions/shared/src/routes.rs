@@ -18,12 +18,13 @@ use serde::Serialize;
 
 use crate::aws::Aws;
 use crate::clock::Clock;
-use crate::config::Env;
+use crate::config::{ConfigError, Env};
 use crate::db::Table;
 use crate::http::{self as front, BODY_LIMIT, Json};
 #[cfg(feature = "openapi")]
 use crate::openapi::{Described, Operation, Schemas};
 use crate::problem::Problem;
+use crate::readiness::{self, Secrets};
 use crate::token::{Caller, LoadError, Verifier};
 
 /// Who may call a route.
@@ -57,6 +58,8 @@ pub struct Service {
     pub verifier: Arc<Verifier>,
     /// The tables that must answer before the function counts as ready.
     pub tables: Vec<Table>,
+    /// The secrets that must be readable by then.
+    pub secrets: Secrets,
 }
 
 impl Service {
@@ -66,8 +69,17 @@ impl Service {
         aws: &Aws,
         tables: impl IntoIterator<Item = Table>,
     ) -> Result<Self, LoadError> {
-        let verifier = Verifier::load(env, aws, Clock::system()).await?;
-        Ok(Self { verifier: Arc::new(verifier), tables: tables.into_iter().collect() })
+        let verifier = Arc::new(Verifier::load(env, aws, Clock::system()).await?);
+        let service = Self { verifier, tables: tables.into_iter().collect(), secrets: Secrets::default() };
+        Ok(service.with_secrets(env, aws, &[])?)
+    }
+
+    /// The same, which also reads the secrets that these variables name, and not only the verification keys.
+    pub fn with_secrets(self, env: &Env, aws: &Aws, variables: &[&str]) -> Result<Self, ConfigError> {
+        let names =
+            ["VERIFICATION_KEYS_SECRET"].iter().chain(variables).map(|variable| env.required(variable));
+        let names: Vec<_> = names.collect::<Result<_, _>>()?;
+        Ok(Self { secrets: Secrets::new(aws, Clock::system(), names), ..self })
     }
 }
 
@@ -281,11 +293,7 @@ enum ReadyStatus {
     Ready,
 }
 
-/// Ready is: tokens can be verified, and each table answers.
 async fn ready(State(service): State<Service>) -> Result<Json<Ready>, Problem> {
-    service.verifier.ready().await?;
-    for table in &service.tables {
-        table.probe().await?;
-    }
+    readiness::check(&service).await?;
     Ok(Json(Ready { status: ReadyStatus::Ready }))
 }

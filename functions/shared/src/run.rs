@@ -7,21 +7,29 @@ use axum::Router;
 use http::header::HOST;
 use lambda_http::Adapter;
 use lambda_http::request::LambdaRequest;
-use lambda_runtime::LambdaEvent;
 use lambda_runtime::tower::ServiceExt as _;
+use lambda_runtime::{Context, LambdaEvent, service_fn};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tracing::Instrument as _;
 
 use crate::config::Env;
 use crate::problem::Chain;
-use crate::telemetry;
+use crate::trace::Trace;
+use crate::{metrics, telemetry};
 
 /// Why a function could not start, or stopped.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
-/// Runs `function` on a current-thread runtime: one sandbox handles one request at a time, and a thread pool would
+/// Runs `function`, the program `name`, on a current-thread runtime: one sandbox handles one request at a time, and a thread pool would
 /// only add hand-overs between threads. A failure is logged with all its causes and ends the process, which Lambda reports.
-pub fn start<F: Future<Output = Result<(), Failure>>>(function: impl FnOnce(Env) -> F) -> ExitCode {
+pub fn start<F: Future<Output = Result<(), Failure>>>(
+    name: &'static str,
+    function: impl FnOnce(Env) -> F,
+) -> ExitCode {
     let env = Env::process();
     telemetry::init(&env);
+    metrics::init(&env, name);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(function(env)),
@@ -39,6 +47,40 @@ pub fn start<F: Future<Output = Result<(), Failure>>>(function: impl FnOnce(Env)
 /// Serves `router` behind an API Gateway HTTP API.
 pub async fn http(router: Router) -> Result<(), Failure> {
     lambda_runtime::run(Adapter::from(router).map_request(presentable)).await
+}
+
+/// Serves events that are no requests and no batches: those of a schedule, a topic, or whoever invokes the function.
+pub async fn events<T: DeserializeOwned, R: Serialize>(
+    handle: impl AsyncFn(T) -> Result<R, Failure>,
+) -> Result<(), Failure> {
+    let handle = &handle;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<T>| {
+        // Boxed, because the compiler limits how deep futures may nest.
+        Box::pin(async move {
+            let work = async {
+                let outcome = handle(event.payload).await;
+                metrics::handled(outcome.is_ok().into(), outcome.is_err().into());
+                outcome
+            };
+            invocation(&event.context, work).await
+        })
+    }))
+    .await
+}
+
+/// Runs `work`, an invocation that is no request: with its span and trace, and its line of metrics in the end.
+pub(crate) async fn invocation<F: Future>(context: &Context, work: F) -> F::Output {
+    let trace = Trace::of_invocation(context.xray_trace_id.as_deref());
+    let span = tracing::info_span!(
+        "invocation",
+        request_id = context.request_id,
+        trace_id = %trace.trace_id(),
+        span_id = %trace.span_id(),
+    );
+    metrics::cold_start();
+    let output = trace.run(&context.request_id, work).instrument(span).await;
+    metrics::flush();
+    output
 }
 
 /// The event in a form from which `lambda_http` can build a request: it panics where Host, X-Forwarded-Proto or the query
@@ -68,7 +110,6 @@ fn may_stand_in_query(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use http::Request;
-    use lambda_runtime::Context;
     use serde_json::json;
 
     use super::*;

@@ -11,23 +11,25 @@ use std::error::Error;
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use lambda_runtime::{LambdaEvent, service_fn};
-use tracing::Instrument as _;
+use serde_dynamo::AttributeValue;
 
 pub use images::{Unreadable, images};
 
+use crate::metrics;
 use crate::problem::Chain;
-use crate::run::Failure;
+use crate::run::{Failure, invocation};
+use crate::trace::{self, Trace};
 
 /// Serves batches, each record by `process`, which must tolerate records that it has seen before.
 pub async fn serve<E: Error + 'static>(
     process: impl AsyncFn(&EventRecord) -> Result<(), E>,
 ) -> Result<(), Failure> {
     let process = &process;
-    lambda_runtime::run(service_fn(move |invocation: LambdaEvent<Event>| {
-        let span = tracing::info_span!("batch", request_id = invocation.context.request_id);
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| {
         // Boxed, because the compiler limits how deep futures may nest.
-        Box::pin(async move { Ok::<_, Failure>(handle_batch(&invocation.payload, process).await) })
-            .instrument(span)
+        Box::pin(async move {
+            Ok::<_, Failure>(invocation(&event.context, handle_batch(&event.payload, process)).await)
+        })
     }))
     .await
 }
@@ -38,12 +40,17 @@ pub async fn handle_batch<E: Error + 'static>(
     batch: &Event,
     process: impl AsyncFn(&EventRecord) -> Result<(), E>,
 ) -> DynamoDbEventResponse {
-    for record in &batch.records {
-        if let Err(error) = process(record).await {
-            return answer(batch, Some((record, error)));
+    for (done, record) in batch.records.iter().enumerate() {
+        let work = async {
+            let outcome = process(record).await;
+            tell(record, &outcome);
+            outcome
+        };
+        if trace::follow(carried(record), work).await.is_err() {
+            return answer(batch, done);
         }
     }
-    answer::<E>(batch, None)
+    answer(batch, batch.records.len())
 }
 
 /// Serves batches, the records of each at once: `read` says what a record is, and `process` takes all of them, and must
@@ -53,10 +60,11 @@ pub async fn serve_whole<T, E: Error + 'static>(
     process: impl AsyncFn(&[T]) -> Result<(), E>,
 ) -> Result<(), Failure> {
     let (read, process) = (&read, &process);
-    lambda_runtime::run(service_fn(move |invocation: LambdaEvent<Event>| {
-        let span = tracing::info_span!("batch", request_id = invocation.context.request_id);
-        Box::pin(async move { Ok::<_, Failure>(handle_whole(&invocation.payload, read, process).await) })
-            .instrument(span)
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| {
+        Box::pin(async move {
+            let work = handle_whole(&event.payload, read, process);
+            Ok::<_, Failure>(invocation(&event.context, work).await)
+        })
     }))
     .await
 }
@@ -68,50 +76,75 @@ pub async fn handle_whole<T, E: Error + 'static>(
     read: impl Fn(&EventRecord) -> Result<T, E>,
     process: impl AsyncFn(&[T]) -> Result<(), E>,
 ) -> DynamoDbEventResponse {
-    let mut failure = None;
     let mut readable = Vec::with_capacity(batch.records.len());
     for record in &batch.records {
         match read(record) {
             Ok(value) => readable.push(value),
             Err(error) => {
-                failure = Some((record, error));
+                tell_in_trace(record, &Err(error)).await;
                 break;
             }
         }
     }
+    let mut done = readable.len();
     if !readable.is_empty()
         && let Err(error) = process(&readable).await
     {
         tracing::warn!(error = %Chain(&error), "the batch failed; its records are processed one by one");
+        done = 0;
         for (record, value) in batch.records.iter().zip(&readable) {
             if let Err(error) = process(std::slice::from_ref(value)).await {
-                return answer(batch, Some((record, error)));
+                tell_in_trace(record, &Err(error)).await;
+                break;
             }
+            done += 1;
         }
     }
-    answer(batch, failure)
+    for record in &batch.records[..done] {
+        tell_in_trace::<E>(record, &Ok(())).await;
+    }
+    answer(batch, done)
 }
 
-fn answer<E: Error + 'static>(batch: &Event, failure: Option<(&EventRecord, E)>) -> DynamoDbEventResponse {
-    let mut response = DynamoDbEventResponse::default();
-    if let Some((record, error)) = failure {
-        let sequence_number = record.change.sequence_number.as_deref();
-        tracing::error!(
-            event_id = record.event_id,
-            sequence_number,
-            error = %Chain(&error),
+/// The trace that the record's item carries: of the request that it came of.
+fn carried(record: &EventRecord) -> Option<Trace> {
+    match record.change.new_image.get(trace::ATTRIBUTE) {
+        Some(AttributeValue::S(carried)) => carried.parse().ok(),
+        _ => None,
+    }
+}
+
+async fn tell_in_trace<E: Error + 'static>(record: &EventRecord, outcome: &Result<(), E>) {
+    trace::follow(carried(record), async { tell(record, outcome) }).await;
+}
+
+/// What became of a record; of those that no request is behind only if it failed.
+fn tell<E: Error + 'static>(record: &EventRecord, outcome: &Result<(), E>) {
+    let event_id = &record.event_id;
+    match outcome {
+        Ok(()) if carried(record).is_some() => tracing::info!(event_id, "record done"),
+        Ok(()) => {}
+        Err(error) => tracing::error!(
+            event_id,
+            sequence_number = record.change.sequence_number,
+            error = %Chain(error),
             "a record failed; it will be delivered again"
-        );
+        ),
+    }
+}
+
+/// The first `done` records of the batch are; the next one, if any, failed.
+fn answer(batch: &Event, done: usize) -> DynamoDbEventResponse {
+    let mut response = DynamoDbEventResponse::default();
+    if let Some(record) = batch.records.get(done) {
         // An empty identifier means the whole batch: the safe answer for a record that cannot be named.
         let mut failure = DynamoDbBatchItemFailure::default();
-        failure.item_identifier = Some(sequence_number.unwrap_or_default().to_owned());
+        failure.item_identifier = Some(record.change.sequence_number.clone().unwrap_or_default());
         response.batch_item_failures.push(failure);
     }
-    tracing::info!(
-        records = batch.records.len(),
-        failures = response.batch_item_failures.len(),
-        "batch done"
-    );
+    let failures = response.batch_item_failures.len();
+    metrics::handled(done, failures);
+    tracing::info!(records = batch.records.len(), failures, "batch done");
     response
 }
 
@@ -122,6 +155,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::testing::log;
 
     #[derive(Debug, thiserror::Error)]
     #[error("it failed")]
@@ -198,5 +232,51 @@ mod tests {
     async fn a_failure_that_cannot_be_named_fails_the_whole_batch() {
         let (_, answer) = run(vec![record("a", None)], &["a"]).await;
         assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": "" }] }));
+    }
+
+    /// What the lines of this test say: message, event and trace.
+    fn said() -> Vec<(String, Value, Value)> {
+        let line = |line: Value| {
+            (
+                line["message"].as_str().unwrap().to_owned(),
+                line["event_id"].clone(),
+                line["span"]["trace_id"].clone(),
+            )
+        };
+        log::lines().into_iter().map(line).collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_done_about_an_item_continues_the_trace_that_it_carries() {
+        log::start();
+        let trace = |n: u32| format!("{n:032x}");
+        let carrying = |id: &str, n: u32| {
+            let mut record = record(id, Some(id));
+            let traceparent = format!("00-{}-00f067aa0ba902b7-01", trace(n));
+            record["dynamodb"]["NewImage"] = json!({ "trace": { "S": traceparent } });
+            record
+        };
+        let (done, failed) = ("record done", "a record failed; it will be delivered again");
+        let records = || vec![carrying("a", 1), record("b", Some("b")), carrying("c", 3), carrying("d", 4)];
+        let seen = RefCell::new(Vec::new());
+        let batch: Event = serde_json::from_value(json!({ "Records": records() })).unwrap();
+        let _response = handle_batch(&batch, async |record| {
+            seen.borrow_mut().push(Trace::current().unwrap().trace_id().to_string());
+            if record.event_id == "c" { Err(Failed) } else { Ok(()) }
+        })
+        .await;
+        let [a, _none, c] = <[String; 3]>::try_from(seen.into_inner()).unwrap();
+        assert_eq!([a, c], [trace(1), trace(3)]);
+        let line = |message: &str, id: &str, n: u32| (message.to_owned(), json!(id), json!(trace(n)));
+        let batch_done = ("batch done".to_owned(), Value::Null, Value::Null);
+        assert_eq!(said(), [line(done, "a", 1), line(failed, "c", 3), batch_done.clone()]);
+
+        let before = said().len();
+        let fails = |ids: &[String]| ids.iter().any(|id| id == "c");
+        let read = |record: &EventRecord| Ok(record.event_id.clone());
+        let _response =
+            handle_whole(&batch, read, async |ids| if fails(ids) { Err(Failed) } else { Ok(()) }).await;
+        let said: Vec<_> = said().split_off(before + 1);
+        assert_eq!(said, [line(failed, "c", 3), line(done, "a", 1), batch_done]);
     }
 }

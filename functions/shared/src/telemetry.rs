@@ -7,8 +7,8 @@ use std::panic;
 
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt::format::{Compact, Format, Writer};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::fmt::format::{Compact, Format, Json, JsonFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, Layer};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 
@@ -27,8 +27,7 @@ pub fn init(env: &Env) {
     let registry = tracing_subscriber::registry().with(levels);
     // A second call (two functions in one test process) keeps the first one's subscriber.
     let _already_set = if json {
-        let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(true);
-        registry.with(layer.with_span_list(false).with_target(false)).try_init().is_err()
+        registry.with(json_lines()).try_init().is_err()
     } else {
         let function = env.optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("function").to_owned();
         let format = Named {
@@ -43,6 +42,15 @@ pub fn init(env: &Env) {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panicked");
     }));
+}
+
+/// One object per line: the event's fields, and under `span` those of the innermost span.
+pub(crate) fn json_lines<S>() -> Layer<S, JsonFields, Format<Json>>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(true);
+    layer.with_span_list(false).with_target(false)
 }
 
 /// A readable line that begins with the function's name: several functions share one terminal locally.

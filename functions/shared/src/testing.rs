@@ -1,9 +1,11 @@
 //! For the tests of every crate: an embedded DynamoDB, an issuer of good and bad tokens, records of streams, a caller of
-//! routers.
+//! routers, the log, counters.
 
 mod attacks;
 mod aws;
+mod counts;
 mod database;
+pub mod log;
 mod records;
 mod tokens;
 
@@ -17,6 +19,7 @@ use tower::ServiceExt as _;
 
 use crate::http::ClientAddress;
 
+pub use counts::Counts;
 pub use database::{Capacity, Database, Faults, When};
 pub use records::record;
 pub use tokens::{AUDIENCE, ISSUER, Issuer, issuer};

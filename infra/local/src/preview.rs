@@ -171,6 +171,7 @@ impl Sample {
             }),
             created_at: Timestamp::UNIX_EPOCH,
             pay_until: Timestamp::UNIX_EPOCH,
+            trace: None,
             history: Vec::new(),
         })
     }

@@ -182,7 +182,11 @@ impl System {
         // Who issues tokens, and for whom: a client that knows this URL alone finds the rest.
         let issuer = services.get("auth").context("the template has no function auth with a port")?;
         provision(&template, &keys, issuer, &emulator.url, state).await?;
-        let environment = watch::environment(template.functions(), &emulator.url)?;
+        let mut environment = watch::environment(template.functions(), &emulator.url)?;
+        if options.ports == PortChoice::Documented {
+            // Lines of metrics, one for each request, are for CloudWatch: people could not read their terminal.
+            environment.remove("METRICS_NAMESPACE");
+        }
         watch::write_environment(&options.environment_file, &environment)?;
         seed::seed(&environment).await.context("cannot write the demo data")?;
 

@@ -19,6 +19,7 @@ use serde_json::json;
 use shared::clock::Clock;
 use shared::id::Generator;
 use shared::idempotency::Idempotency;
+use shared::readiness::Secrets;
 use shared::routes::Service;
 use shared::testing::{Database, issuer};
 use user::model::Address;
@@ -64,7 +65,11 @@ impl Shop {
         let payments = PaymentStore::new(table("PaymentTable"));
         let users = UserStore::new(table("UserTable"));
         let idempotency = |name: &str| Idempotency::new(table(name), clock.clone(), ids.clone());
-        let service = |name: &str| Service { verifier: issuer().verifier(&clock), tables: vec![table(name)] };
+        let service = |name: &str| Service {
+            verifier: issuer().verifier(&clock),
+            tables: vec![table(name)],
+            secrets: Secrets::default(),
+        };
         let cart = cart::State { carts: carts.clone(), clock: clock.clone(), ids: ids.clone() };
         let order = order::State {
             orders: orders.clone(),

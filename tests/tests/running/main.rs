@@ -12,6 +12,7 @@ mod keys;
 #[cfg(target_os = "linux")]
 mod killed;
 mod mail;
+mod observe;
 mod parallel;
 #[cfg(target_os = "linux")]
 mod processes;

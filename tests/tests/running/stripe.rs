@@ -22,6 +22,7 @@ use shared::clock::Clock;
 use shared::id::Generator;
 use shared::idempotency::Idempotency;
 use shared::page::PageQuery;
+use shared::readiness::Secrets;
 use shared::routes::Service;
 use shared::testing::{Answer, Database, call, issuer};
 use tokio::net::TcpListener;
@@ -69,7 +70,8 @@ impl Shop {
             clock: clock.clone(),
             payments,
         };
-        let service = Service { verifier: issuer().verifier(&clock), tables: Vec::new() };
+        let service =
+            Service { verifier: issuer().verifier(&clock), tables: Vec::new(), secrets: Secrets::default() };
         let router = payment::router(state.clone(), service);
         let shop = Self { router, state, http, peer, _process: process };
         shop.until("localstripe answers", || async { shop.http.get(&shop.peer).send().await.is_ok() }).await;

@@ -6,7 +6,7 @@ use analytics::worker::{Aggregator, event_of};
 use shared::aws::Aws;
 
 fn main() -> ExitCode {
-    shared::run::start(|env| async move {
+    shared::run::start(env!("CARGO_BIN_NAME"), |env| async move {
         let aggregator = Aggregator::load(&env, &Aws::new(&env)?)?;
         shared::stream::serve_whole(event_of, async |events| aggregator.process(events).await).await
     })

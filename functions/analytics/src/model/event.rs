@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shared::money::Money;
 use shared::text::Text;
+use shared::trace::Trace;
 use uuid::Uuid;
 
 use super::{Device, EventName};
@@ -55,6 +56,10 @@ pub struct Event {
     /// What else the client said, as JSON text: `DynamoDB`'s numbers are narrower than JSON's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub properties: Option<String>,
+    /// The trace of the order that it happened to. What clients report has none: a line of the log for each click would
+    /// cost more than it tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
 }
 
 /// Pieces of one product that were paid for.

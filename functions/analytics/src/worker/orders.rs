@@ -28,5 +28,6 @@ pub(super) fn reported(event: &OrderEvent, now: Timestamp) -> Event {
         lines: if paid { sold.collect() } else { Vec::new() },
         product_id: None,
         properties: None,
+        trace: order.trace,
     }
 }

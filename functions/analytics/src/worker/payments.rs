@@ -25,5 +25,6 @@ pub(super) fn reported(event: &PaymentEvent, now: Timestamp) -> Event {
         lines: Vec::new(),
         product_id: None,
         properties: reason,
+        trace: event.trace,
     }
 }

@@ -24,6 +24,7 @@ fn order(number: u128, amount: u64, currency: &str) -> Order {
         shipment: None,
         created_at: at,
         pay_until: at,
+        trace: None,
         history: vec![Act::of(Actor::Customer, at).entry(Status::PendingPayment)],
     }
 }

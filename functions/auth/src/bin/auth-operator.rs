@@ -3,19 +3,13 @@
 use std::process::ExitCode;
 
 use auth::operator::{Command, Operator};
-use lambda_runtime::{LambdaEvent, service_fn};
 use shared::aws::Aws;
 use shared::run::Failure;
-use tracing::Instrument as _;
 
 fn main() -> ExitCode {
-    shared::run::start(|env| async move {
+    shared::run::start(env!("CARGO_BIN_NAME"), |env| async move {
         let operator = Operator::new(&env, &Aws::new(&env)?)?;
         let operator = &operator;
-        let handle = |event: LambdaEvent<Command>| {
-            let span = tracing::info_span!("operator", request_id = event.context.request_id);
-            async move { operator.run(event.payload).await.map_err(Failure::from) }.instrument(span)
-        };
-        lambda_runtime::run(service_fn(handle)).await
+        shared::run::events(async |command: Command| operator.run(command).await.map_err(Failure::from)).await
     })
 }

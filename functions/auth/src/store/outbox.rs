@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use shared::db::{DbError, Key, retry_conflicts};
+use shared::trace::Trace;
 use uuid::Uuid;
 
 use super::AuthStore;
@@ -16,6 +17,9 @@ const KEPT: SignedDuration = SignedDuration::from_hours(2 * 24);
 struct Item {
     #[serde(flatten)]
     recorded: Recorded,
+    /// The trace of the request that it happened in; for the stream's readers, see [`shared::stream`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<Trace>,
     /// TTL, seconds since the epoch.
     expires_at: i64,
 }
@@ -66,7 +70,7 @@ impl AuthStore {
 
 fn item(event: &Event, id: Uuid, now: Timestamp) -> Item {
     let recorded = Recorded { id, version: VERSION, at: now, event: event.clone() };
-    Item { recorded, expires_at: (now + KEPT).as_second() }
+    Item { recorded, trace: Trace::current(), expires_at: (now + KEPT).as_second() }
 }
 
 fn key(id: Uuid) -> Key {

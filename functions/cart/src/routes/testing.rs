@@ -8,6 +8,7 @@ use shared::clock::Clock;
 use shared::db::{Key, Transaction, TransactionError};
 use shared::id::Generator;
 use shared::money::Money;
+use shared::readiness::Secrets;
 use shared::routes::Service;
 use shared::testing::{Answer, Call, Database, call, issuer};
 use uuid::Uuid;
@@ -36,8 +37,11 @@ impl App {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let database = Database::new(&["CartTable"]).await;
         let carts = CartStore::new(database.table("CartTable"));
-        let service =
-            Service { verifier: issuer().verifier(&Clock::fixed(now)), tables: vec![carts.table()] };
+        let service = Service {
+            verifier: issuer().verifier(&Clock::fixed(now)),
+            tables: vec![carts.table()],
+            secrets: Secrets::default(),
+        };
         let clock = Clock::fixed(now);
         let state = State { carts: carts.clone(), clock: clock.clone(), ids: Generator::system() };
         Self {

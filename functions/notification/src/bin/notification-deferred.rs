@@ -2,20 +2,14 @@
 
 use std::process::ExitCode;
 
-use lambda_runtime::{LambdaEvent, service_fn};
 use notification::deferred;
 use notification::worker::Worker;
 use serde::de::IgnoredAny;
 use shared::aws::Aws;
-use tracing::Instrument as _;
 
 fn main() -> ExitCode {
-    shared::run::start(|env| async move {
+    shared::run::start(env!("CARGO_BIN_NAME"), |env| async move {
         let worker = &Worker::new(&env, &Aws::new(&env)?).await?;
-        lambda_runtime::run(service_fn(move |invocation: LambdaEvent<IgnoredAny>| {
-            let span = tracing::info_span!("deferred", request_id = invocation.context.request_id);
-            deferred::run(worker).instrument(span)
-        }))
-        .await
+        shared::run::events(async |_: IgnoredAny| deferred::run(worker).await).await
     })
 }

@@ -6,7 +6,7 @@ use order::model::Status as OrderStatus;
 use serde_json::{Value, json};
 use shared::db::Key;
 use shared::mail::Envelope;
-use shared::testing::{When, record};
+use shared::testing::{When, log, record};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use user::model::{Email, Phone};
@@ -99,6 +99,20 @@ async fn the_same_records_in_many_workers_at_once_are_sent_once() {
             (EMAIL, "Your order is paid"),
         ])
     );
+}
+
+#[tokio::test]
+async fn the_log_holds_no_address_and_no_number() {
+    log::start();
+    let app = App::new().await;
+    app.worker.sender.failures.lock().unwrap().push_back(failed());
+    assert_eq!(app.deliver(life(&[OrderStatus::Shipped])).await.as_deref(), Some("100"));
+    assert_eq!(app.deliver(life(&[OrderStatus::Shipped])).await, None);
+    assert!(app.sent().iter().any(|(to, _)| to == EMAIL) && app.sent().iter().any(|(to, _)| to == PHONE));
+    assert!(log::lines().iter().any(|line| line["level"] == "ERROR"), "the failure is told");
+    for secret in [EMAIL, PHONE] {
+        assert!(!log::everything().contains(secret), "{secret}");
+    }
 }
 
 #[tokio::test]

@@ -2,19 +2,13 @@
 
 use std::process::ExitCode;
 
-use lambda_runtime::{LambdaEvent, service_fn};
 use order::expiry::{self, Expiry};
 use serde::de::IgnoredAny;
 use shared::aws::Aws;
-use tracing::Instrument as _;
 
 fn main() -> ExitCode {
-    shared::run::start(|env| async move {
+    shared::run::start(env!("CARGO_BIN_NAME"), |env| async move {
         let expiry = &Expiry::new(&env, &Aws::new(&env)?)?;
-        lambda_runtime::run(service_fn(move |invocation: LambdaEvent<IgnoredAny>| {
-            let span = tracing::info_span!("expiry", request_id = invocation.context.request_id);
-            expiry::run(expiry).instrument(span)
-        }))
-        .await
+        shared::run::events(async |_: IgnoredAny| expiry::run(expiry).await).await
     })
 }

@@ -11,8 +11,10 @@ use serde_json::json;
 use shared::db::{DbError, Transaction, TransactionError};
 use shared::http::OptionalJson;
 use shared::idempotency::{Attempt, Keyed, Reply};
+use shared::metrics;
 use shared::problem::Problem;
 use shared::token::Caller;
+use shared::trace::{self, Trace};
 use user::model::Label;
 use uuid::Uuid;
 
@@ -66,7 +68,11 @@ async fn place(app: &App, user_id: Uuid, body: &Body, attempt: &Attempt) -> Resu
         let mut transaction = checkout.transaction(app)?;
         let completion = attempt.complete(&mut transaction, &reply)?;
         match transaction.run().await {
-            Ok(()) => return Ok(reply),
+            Ok(()) => {
+                metrics::order();
+                trace::is_about_order(order.trace);
+                return Ok(reply);
+            }
             Err(TransactionError::Cancelled(reasons)) if completion.superseded(&reasons) => {
                 return Err(attempt.superseded());
             }
@@ -100,7 +106,8 @@ impl Checkout {
         let now = app.clock.now();
         let pay_until = now.checked_add(app.payment_window).unwrap_or(Timestamp::MAX);
         let id = app.ids.uuid(now);
-        let order = Order::place(id, user_id, &cart, &products, address, now, pay_until)?;
+        let placed = Order::place(id, user_id, &cart, &products, address, now, pay_until)?;
+        let order = Order { trace: Trace::current(), ..placed };
         Ok(Self { order, cart, products })
     }
 

@@ -2,20 +2,14 @@
 
 use std::process::ExitCode;
 
-use lambda_runtime::{LambdaEvent, service_fn};
 use payment::reconciler;
 use serde::de::IgnoredAny;
 use shared::aws::Aws;
-use tracing::Instrument as _;
 
 fn main() -> ExitCode {
-    shared::run::start(|env| async move {
+    shared::run::start(env!("CARGO_BIN_NAME"), |env| async move {
         let state = payment::State::new(&env, &Aws::new(&env)?).await?;
         let state = &state;
-        lambda_runtime::run(service_fn(move |invocation: LambdaEvent<IgnoredAny>| {
-            let span = tracing::info_span!("reconciliation", request_id = invocation.context.request_id);
-            reconciler::run(state).instrument(span)
-        }))
-        .await
+        shared::run::events(async |_: IgnoredAny| reconciler::run(state).await).await
     })
 }

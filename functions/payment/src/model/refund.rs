@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use order::model::{Actor, Reason};
 use serde::{Deserialize, Serialize};
 use shared::money::Money;
+use shared::trace::Trace;
 use uuid::Uuid;
 
 use super::{Payment, Progress, is_repeated, lease_left, sortable};
@@ -34,6 +35,9 @@ pub struct Refund {
     pub reason: Option<Reason>,
     /// When the intent was recorded.
     pub created_at: Timestamp,
+    /// The order's trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
     /// How far it is.
     #[serde(flatten)]
     pub progress: RefundProgress,

@@ -19,6 +19,7 @@ fn payment(in_flight_since: Timestamp) -> Payment {
         created_at: in_flight_since,
         refunded: 0,
         refund_reserved: 0,
+        trace: None,
         progress: Progress::Processing { in_flight_since },
     }
 }

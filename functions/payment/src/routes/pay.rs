@@ -269,6 +269,8 @@ mod key_tests;
 #[cfg(test)]
 mod kill_tests;
 #[cfg(test)]
+mod observed_tests;
+#[cfg(test)]
 mod parallel_tests;
 #[cfg(test)]
 mod tests;

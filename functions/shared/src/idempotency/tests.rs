@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use super::*;
 use crate::db::{Key, TransactionError};
 use crate::http::Json;
+use crate::readiness::Secrets;
 use crate::routes::{Access, Routes, Service};
 use crate::testing::{Answer, Database, call, issuer};
 use crate::token::Caller;
@@ -93,7 +94,11 @@ impl App {
             table,
             database,
         };
-        let service = Service { verifier: issuer().verifier(&app.clock), tables: vec![app.table.clone()] };
+        let service = Service {
+            verifier: issuer().verifier(&app.clock),
+            tables: vec![app.table.clone()],
+            secrets: Secrets::default(),
+        };
         let routes = Routes::new("demo").post("/things", Access::Caller, make).post(
             "/others/{id}",
             Access::Caller,

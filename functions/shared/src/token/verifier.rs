@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::Env;
 use crate::db::Table;
 use crate::json;
+use crate::metrics;
 use crate::problem::Problem;
 
 /// Longer tokens are refused unread, in bytes.
@@ -78,6 +79,28 @@ pub enum Refused {
     /// Nobody can tell whether its session ended: no fault of the token.
     #[error("the revocations cannot be read")]
     RevocationsUnknown,
+}
+
+impl Refused {
+    /// The reason in one word, as metrics count it.
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Scheme => "scheme",
+            Self::Malformed => "malformed",
+            Self::Type => "type",
+            Self::UnknownKey => "unknown_key",
+            Self::RetiredKey => "retired_key",
+            Self::Algorithm => "algorithm",
+            Self::Signature => "signature",
+            Self::Claims => "claims",
+            Self::Issuer => "issuer",
+            Self::Audience => "audience",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::Revoked => "revoked",
+            Self::RevocationsUnknown => "revocations_unknown",
+        }
+    }
 }
 
 impl From<Refused> for Problem {
@@ -143,6 +166,7 @@ impl Verifier {
         };
         outcome.map(Caller::from).map_err(|refused| {
             tracing::info!(reason = %refused, "token refused");
+            metrics::verification_failure(refused.reason());
             refused.into()
         })
     }

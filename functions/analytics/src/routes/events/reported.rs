@@ -61,6 +61,7 @@ impl Reported {
             lines: Vec::new(),
             product_id,
             properties: self.properties.to_json(),
+            trace: None,
         })
     }
 

@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use shared::idempotency::LEASE;
-use shared::testing::{Answer, call};
+use shared::testing::{Answer, Counts, call};
 use tokio::task::JoinSet;
 
 use crate::routes::testing::App;
@@ -62,6 +62,18 @@ async fn the_same_key_is_the_same_order() {
     assert_ne!(second.json["id"], first.json["id"]);
     let theirs = place_as(&app, 2, "k", None).await.expect(StatusCode::CREATED);
     assert!(!is_replay(&theirs), "a key is its user's own");
+}
+
+#[tokio::test]
+async fn an_order_is_counted_once_however_often_it_is_told() {
+    let app = two_of_ten().await;
+    let counts = Counts::default();
+    let _guard = counts.start();
+    for _ in 0..3 {
+        let _told = place(&app, "k").await.expect(StatusCode::CREATED);
+    }
+    let _nothing_left = place(&app, "l").await.expect(StatusCode::CONFLICT);
+    assert_eq!((counts.of("Orders"), counts.of("Requests"), counts.of("Errors")), (1, 4, 0));
 }
 
 #[tokio::test]
