@@ -128,4 +128,6 @@ impl Template {
 }
 
 #[cfg(test)]
+mod operation_tests;
+#[cfg(test)]
 mod tests;
