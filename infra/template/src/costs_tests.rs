@@ -168,7 +168,7 @@ fn idle(template: &Template) -> String {
     ];
     let mut table = format!("| what | {} | {} |\n|---|---|---|\n", PRICES[0].region, PRICES[1].region);
     for (name, (one, other)) in names.iter().zip(one.iter().zip(&other)) {
-        write!(table, "| {name} | {one:.2} | {other:.2} |\n").expect("memory");
+        writeln!(table, "| {name} | {one:.2} | {other:.2} |").expect("memory");
     }
     let sum = |lines: &[f64]| lines.iter().sum::<f64>();
     table + &format!("| together | {:.2} | {:.2} |\n", sum(&one), sum(&other))
