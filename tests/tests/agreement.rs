@@ -254,6 +254,26 @@ fn production_insists_on_the_safe_parameters() {
     }
 }
 
+/// What `sam deploy --config-env` says: dev as it stands, prod once three values are yours.
+#[test]
+fn both_environments_of_samconfig_are_taken_by_the_template() {
+    let text = std::fs::read_to_string(workspace_root().join("infra/samconfig.toml")).unwrap();
+    let config: toml::Table = text.parse().unwrap();
+    let parameters = |environment: &str| -> BTreeMap<String, String> {
+        let list = config[environment]["deploy"]["parameters"]["parameter_overrides"].as_array().unwrap();
+        let pairs = list.iter().map(|pair| pair.as_str().unwrap().split_once('=').unwrap());
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    };
+    Template::load(&workspace_root(), &parameters("dev")).unwrap();
+    let mut prod = parameters("prod");
+    let open: Vec<&String> =
+        prod.iter().filter(|(_, value)| value.starts_with("your-")).map(|(name, _)| name).collect();
+    assert_eq!(open, ["AlarmEmail", "EmailSender", "StripeSecretArn"]);
+    prod.insert("EmailSender".to_owned(), "shop@shop.example".to_owned());
+    Template::load(&workspace_root(), &prod).unwrap();
+    assert_eq!(prod["Stage"], "prod");
+}
+
 /// Only who talks to Stripe may read its keys, and only where it is talked to.
 #[test]
 fn stripes_keys_are_for_payment_alone() {

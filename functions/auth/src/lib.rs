@@ -27,6 +27,8 @@ mod tokens;
 mod unverified;
 
 #[cfg(test)]
+mod cost_tests;
+#[cfg(test)]
 mod secrecy;
 #[cfg(test)]
 mod testing;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aws_sdk_secretsmanager::Client;
+use aws_smithy_types::DateTime;
 use jiff::SignedDuration;
 use shared::clock::Clock;
 use shared::config::{ConfigError, Env};
@@ -34,7 +35,16 @@ pub(crate) struct Signer {
 struct Source {
     client: Client,
     secret: String,
+    /// Days between two rotations, where there are any.
+    rotation_days: Option<i64>,
+    clock: Clock,
 }
+
+/// Logged for as long as it is so; an alarm of `template.yaml` looks for these words.
+const NOT_ROTATED: &str = "the signing key was not rotated in time";
+
+/// Secrets Manager chooses the hour itself, and tries again when a rotation fails.
+const ROTATION_MAY_BE_LATE: SignedDuration = SignedDuration::from_hours(48);
 
 /// The signing key could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +66,12 @@ impl Signer {
         verifier: Arc<Verifier>,
         clock: Clock,
     ) -> Result<Self, LoadError> {
-        let source = Source { client, secret: env.required("SIGNING_KEY_SECRET")?.to_owned() };
+        let source = Source {
+            client,
+            secret: env.required("SIGNING_KEY_SECRET")?.to_owned(),
+            rotation_days: env.optional("ROTATION_DAYS").and_then(|days| days.parse().ok()),
+            clock: clock.clone(),
+        };
         let begun = clock.now();
         let key = source.read(&verifier).await?;
         Ok(Self { key: Refreshed::new(SCHEDULE, clock, key, Some(begun)), verifier, source })
@@ -87,11 +102,21 @@ fn lasts(key: &SigningKey, published: &KeySet, exp: i64) -> bool {
 }
 
 impl Source {
+    /// Whether there should have been a rotation since the secret's current version was made, in seconds since the epoch.
+    fn is_overdue(&self, made: Option<i64>) -> bool {
+        let (Some(days), Some(made)) = (self.rotation_days, made) else { return false };
+        let limit = SignedDuration::from_hours(24 * days) + ROTATION_MAY_BE_LATE;
+        self.clock.now().as_second() - made > limit.as_secs()
+    }
+
     async fn read(&self, verifier: &Verifier) -> Result<SigningKey, LoadError> {
         let output = self.client.get_secret_value().secret_id(&self.secret).send().await;
         let output =
             output.map_err(|error| LoadError::Read { name: self.secret.clone(), source: error.into() })?;
         let unusable = |source| LoadError::Content { name: self.secret.clone(), source };
+        if self.is_overdue(output.created_date().map(DateTime::secs)) {
+            tracing::error!("{NOT_ROTATED}");
+        }
         let secret = SigningSecret::parse(output.secret_string().unwrap_or_default()).map_err(unusable)?;
         let (key, _next) = secret.keys().map_err(unusable)?;
         let kid = &key.public().kid;
@@ -129,7 +154,7 @@ mod tests {
 
     use super::*;
     use crate::State;
-    use crate::testing::{FakeAws, SIGNING, VERIFICATION, signing_secret};
+    use crate::testing::{FakeAws, SIGNING, VERIFICATION, log, signing_secret};
 
     /// A signer at a clock's mercy, reading from `fake`.
     async fn signer(fake: &FakeAws, clock: &Clock) -> Signer {
@@ -147,6 +172,32 @@ mod tests {
         let header = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
         let header: Value = serde_json::from_slice(&header).unwrap();
         header["kid"].as_str().unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn a_rotation_that_does_not_happen_is_told_once_two_days_have_passed() {
+        log::start();
+        let told = || log::lines().iter().filter(|line| line["message"] == NOT_ROTATED).count();
+        let (fake, clock) =
+            (FakeAws::with_good_keys().await, Clock::fixed("2026-01-01T00:00:00Z".parse().unwrap()));
+        let env = fake.env([("ROTATION_DAYS", "30")]);
+        let aws = Aws::new(&env).unwrap();
+        let verifier = Arc::new(Verifier::load(&env, &aws, clock.clone()).await.unwrap());
+        clock.advance(SignedDuration::from_hours(32 * 24));
+        let load = || Signer::load(&env, aws.secrets_manager(), Arc::clone(&verifier), clock.clone());
+        let _signer = load().await.unwrap();
+        assert_eq!(told(), 0);
+        clock.advance(SignedDuration::from_secs(1));
+        let signer = load().await.unwrap();
+        assert_eq!(told(), 1);
+        clock.advance(SCHEDULE.max_age);
+        kid(&signer, &clock).await;
+        assert_eq!(told(), 2, "for as long as it is so");
+        let pattern = format!(r#"FilterPattern: '{{ $.message = "{NOT_ROTATED}" }}'"#);
+        assert!(
+            include_str!("../../../template.yaml").contains(&pattern),
+            "the alarm looks for {NOT_ROTATED}"
+        );
     }
 
     #[tokio::test]

@@ -128,4 +128,8 @@ impl Template {
 }
 
 #[cfg(test)]
+mod costs_tests;
+#[cfg(test)]
+mod operation_tests;
+#[cfg(test)]
 mod tests;

@@ -15,6 +15,9 @@ use tokio::net::TcpListener;
 
 use super::{SIGNING, VERIFICATION, aws_env, signing_secret};
 
+/// When all versions were made, in seconds since the epoch: 2026-01-01T00:00:00Z, when the clocks of tests start.
+const MADE: u64 = 1_767_225_600;
+
 /// The two secrets, and what was asked for.
 #[derive(Clone)]
 pub(crate) struct FakeAws {
@@ -218,7 +221,9 @@ impl Inner {
                 };
                 let version = versions.iter().find(wanted).ok_or("ResourceNotFoundException")?;
                 let content = version.content.as_ref().ok_or("ResourceNotFoundException")?;
-                Ok(json!({"Name": name, "VersionId": version.id, "SecretString": content}))
+                Ok(
+                    json!({"Name": name, "VersionId": version.id, "SecretString": content, "CreatedDate": MADE}),
+                )
             }
             "PutSecretValue" => {
                 let id = text("ClientRequestToken").unwrap();
