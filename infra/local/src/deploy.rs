@@ -9,10 +9,12 @@ mod front;
 mod routes;
 mod stack;
 mod step;
+pub mod suite;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use reqwest::Client;
@@ -25,9 +27,8 @@ use crate::logs::Console;
 use crate::ports::Ports;
 use crate::process::Guard;
 use crate::seed;
-use crate::system;
+use crate::system::{self, Addresses};
 use crate::tools::DeployTools;
-use crate::watch::Environment;
 use crate::workspace::Workspace;
 
 /// The stack's name.
@@ -51,6 +52,8 @@ pub struct Options {
     pub guard: Guard,
     /// Where messages go.
     pub console: Console,
+    /// Whether to build first; otherwise the last build is deployed.
+    pub build: bool,
     /// Where the functions find AWS; `None`: at the emulator itself. A recorder of their calls stands in between.
     pub functions_endpoint: Option<String>,
     /// Where the emulator answers; `None`: on a free port.
@@ -68,8 +71,9 @@ pub struct Deployment {
     pub stack: Stack,
     /// The public URL, as CloudFormation tells it.
     pub api_url: String,
-    /// Each service's port, which leads to the API.
-    pub services: BTreeMap<String, String>,
+    /// Where it answers on this machine, as a local run would: the services' ports lead to the API, and the one of all
+    /// functions to Lambda.
+    pub addresses: Addresses,
     fronts: JoinSet<Result<()>>,
 }
 
@@ -80,35 +84,39 @@ impl Deployment {
         let directory = directory(workspace);
         fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
         let tools = DeployTools::install(workspace, guard, console).await?;
-        console.say("sam build (the first time takes some minutes)");
-        let built = build::build(workspace, guard, &tools, ARCHITECTURE).await?;
-        let deployable = alter::for_the_emulator(&built)?;
+        if options.build {
+            console.say("sam build (the first time takes some minutes)");
+            build::build(workspace, guard, &tools, ARCHITECTURE).await?;
+        }
+        let template = system::template(workspace, &BTreeMap::new())?;
+        let ports = Ports::free(&template)?;
+        let services = system::urls(&ports);
+        let issuer = services.get("auth").context("the template has no function auth with a port")?;
+        let deployable = alter::for_the_emulator(&build::built(workspace), issuer)?;
         console.say("starting the AWS emulator, which enforces IAM");
         let cloud = Cloud::start(&options, tools, &directory).await?;
         console.say("sam deploy");
         cloud.deploy(&deployable, STACK, &PARAMETERS).await?;
         let stack = cloud.describe(STACK).await?;
-        let template = system::template(workspace, &BTreeMap::new())?;
         routes::import(&cloud, &stack, &template).await?;
+        let addresses = Addresses {
+            services,
+            watch: format!("http://127.0.0.1:{}", ports.watch),
+            emulator: cloud.endpoint.clone(),
+            environment: cloud.environment(&stack).await?,
+        };
         let api_url = stack.output("ApiUrl")?.to_owned();
-        let mut deployment =
-            Self { options, cloud, stack, api_url, services: BTreeMap::new(), fronts: JoinSet::new() };
-        deployment.open_ports(&template).await?;
-        let environment = deployment.environment().await?;
-        seed::seed(&environment).await.context("cannot write the demo data")?;
+        let mut deployment = Self { options, cloud, stack, api_url, addresses, fronts: JoinSet::new() };
+        deployment.open_ports(&template, &ports).await?;
+        seed::seed(&deployment.addresses.environment).await.context("cannot write the demo data")?;
         Ok(deployment)
     }
 
-    /// The variables of all functions, with which a program reaches the same tables as the account's owner.
-    pub async fn environment(&self) -> Result<Environment> {
-        self.cloud.environment(&self.stack).await
-    }
-
-    /// Asks the deployed API for its health, once.
+    /// Asks every deployed service whether it is ready.
     pub async fn check(&self) -> Result<()> {
         let client = Client::builder().no_proxy().build()?;
-        for service in self.services.keys() {
-            let url = format!("{}/{service}/ready", self.services[service]);
+        for (service, url) in &self.addresses.services {
+            let url = format!("{url}/{service}/ready");
             let answer = client.get(&url).send().await.with_context(|| format!("{url}: no answer"))?;
             let (status, text) = (answer.status(), answer.text().await?);
             if !status.is_success() {
@@ -116,6 +124,11 @@ impl Deployment {
             }
         }
         Ok(())
+    }
+
+    /// Runs the end-to-end suite against it.
+    pub async fn test(&self) -> Result<()> {
+        suite::run(self).await
     }
 
     /// Deletes the stack, and fails when something is left that should not be.
@@ -130,12 +143,16 @@ impl Deployment {
         Ok(())
     }
 
-    async fn open_ports(&mut self, template: &Template) -> Result<()> {
-        let api_id = self.stack.physical("Api")?.to_owned();
-        for (service, port) in Ports::free(template)?.services {
-            let front = front::listen(port, &self.cloud.endpoint, &api_id).await;
-            self.fronts.spawn(front.with_context(|| format!("cannot answer on port {port} for {service}"))?);
-            self.services.insert(service, format!("http://localhost:{port}"));
+    async fn open_ports(&mut self, template: &Template, ports: &Ports) -> Result<()> {
+        let api_id = self.stack.physical("Api")?;
+        let functions = template.functions().iter();
+        let functions = functions.map(|function| {
+            Ok((function.name.clone(), self.stack.physical(&function.logical_id)?.to_owned()))
+        });
+        let functions = Arc::new(functions.collect::<Result<BTreeMap<_, _>>>()?);
+        for port in ports.services.values().chain([&ports.watch]) {
+            let front = front::listen(*port, &self.cloud.endpoint, api_id, Arc::clone(&functions)).await;
+            self.fronts.spawn(front.with_context(|| format!("cannot answer on port {port}"))?);
         }
         Ok(())
     }

@@ -91,11 +91,14 @@ enum Subcommands {
         #[arg(long, value_name = "N", default_value_t = simulate::SEED)]
         seed: u64,
     },
-    /// Rehearses a deployment: `sam build`, `sam deploy` into an emulator that enforces IAM, and `sam delete`.
+    /// Rehearses a deployment: `sam build`, `sam deploy` into an emulator that enforces IAM, the end-to-end suite, `sam delete`.
     Deploy {
-        /// Stay up until Ctrl-C instead of deleting the stack.
+        /// Stay up until Ctrl-C, without testing and deleting.
         #[arg(long)]
         keep: bool,
+        /// Deploy what the last `sam build` made.
+        #[arg(long)]
+        no_build: bool,
     },
     /// Stands between this program and one that it starts; see guard.rs.
     #[command(name = guard::SUBCOMMAND, hide = true)]
@@ -171,7 +174,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             println!("{}", simulate::summary(&report, &urls));
             Ok(if report.unplanned.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        Some(Subcommands::Deploy { keep }) => rehearse(keep).await,
+        Some(Subcommands::Deploy { keep, no_build }) => rehearse(keep, !no_build).await,
         command => {
             let mut options = Options::documented(Workspace::find()?)?;
             options.reset = arguments.reset;
@@ -238,12 +241,13 @@ async fn until_stopped(options: Options) -> Result<ExitCode> {
 }
 
 /// Deploys, checks and deletes; with `keep` it waits for a signal in between.
-async fn rehearse(keep: bool) -> Result<ExitCode> {
+async fn rehearse(keep: bool, build: bool) -> Result<ExitCode> {
     let console = Console::terminal();
     let options = deploy::Options {
         workspace: Workspace::find()?,
         guard: Guard::this_program()?,
         console: console.clone(),
+        build,
         functions_endpoint: None,
         emulator_port: None,
     };
@@ -251,6 +255,9 @@ async fn rehearse(keep: bool) -> Result<ExitCode> {
     let rehearsal = async {
         let deployment = Deployment::start(options).await?;
         deployment.check().await?;
+        if !keep {
+            deployment.test().await?;
+        }
         anyhow::Ok(deployment)
     };
     let deployment = tokio::select! {
@@ -274,7 +281,7 @@ async fn rehearse(keep: bool) -> Result<ExitCode> {
 
 fn deployed(deployment: &Deployment) -> String {
     let mut lines = vec![String::new(), "Deployed. What answers where:".to_owned(), String::new()];
-    lines.extend(deployment.services.iter().map(|(name, url)| format!("  {name:14} {url}")));
+    lines.extend(deployment.addresses.services.iter().map(|(name, url)| format!("  {name:14} {url}")));
     lines.push(format!("  {:14} {}", "the API itself", deployment.api_url));
     lines.push(format!("  {:14} {}", "AWS emulator", deployment.cloud.endpoint));
     lines.push(String::new());

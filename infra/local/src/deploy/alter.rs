@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-/// Writes an altered copy beside the built template, whose relative paths it keeps.
-pub(super) fn for_the_emulator(built: &Path) -> Result<PathBuf> {
+/// Writes an altered copy beside the built template, whose relative paths it keeps. Tokens are issued by `issuer`.
+pub(super) fn for_the_emulator(built: &Path, issuer: &str) -> Result<PathBuf> {
     let text = fs::read_to_string(built).with_context(|| format!("cannot read {}", built.display()))?;
     let mut template = template::document(&text).with_context(|| format!("in {}", built.display()))?;
     without_rotation_schedules(&mut template);
+    issued_by(&mut template, issuer);
     let secrets = of_type(&template, "AWS::SecretsManager::Secret");
     secrets_by_their_arn(&mut template, &secrets);
     let altered = built.with_file_name("altered.json");
@@ -23,6 +24,15 @@ pub(super) fn for_the_emulator(built: &Path) -> Result<PathBuf> {
 fn without_rotation_schedules(template: &mut Value) {
     if let Some(resources) = template["Resources"].as_object_mut() {
         resources.retain(|_, resource| resource["Type"] != "AWS::SecretsManager::RotationSchedule");
+    }
+}
+
+/// The host name of the emulated API is known to no resolver, but clients are to find everything by the issuer's URL.
+fn issued_by(template: &mut Value, issuer: &str) {
+    if let Some(properties) = template["Resources"]["KeyPair"]["Properties"].as_object_mut() {
+        for name in ["Issuer", "Audience"] {
+            properties.insert(name.to_owned(), json!(issuer));
+        }
     }
 }
 
@@ -58,15 +68,20 @@ mod tests {
         let mut template = json!({ "Resources": {
             "Key": { "Type": "AWS::SecretsManager::Secret" },
             "Table": { "Type": "AWS::DynamoDB::Table" },
+            "KeyPair": { "Properties": { "Issuer": { "Fn::GetAtt": ["Api", "ApiEndpoint"] }, "ServiceTimeout": 9 } },
             "Schedule": { "Type": "AWS::SecretsManager::RotationSchedule", "Properties": { "SecretId": { "Ref": "Key" } } },
             "Reader": { "Properties": { "Resource": [{ "Ref": "Key" }, { "Ref": "Table" }] } },
         }});
         without_rotation_schedules(&mut template);
+        issued_by(&mut template, "http://localhost:1");
         let secrets = of_type(&template, "AWS::SecretsManager::Secret");
         secrets_by_their_arn(&mut template, &secrets);
         let expected = json!({ "Resources": {
             "Key": { "Type": "AWS::SecretsManager::Secret" },
             "Table": { "Type": "AWS::DynamoDB::Table" },
+            "KeyPair": { "Properties": {
+                "Issuer": "http://localhost:1", "Audience": "http://localhost:1", "ServiceTimeout": 9,
+            }},
             "Reader": { "Properties": { "Resource": [{ "Fn::GetAtt": ["Key", "Id"] }, { "Ref": "Table" }] } },
         }});
         assert_eq!(template, expected);

@@ -22,29 +22,31 @@ const PROFILE: [(&str, &str); 4] = [
     ("CARGO_LAMBDA_COMPILER", "cargo"),
 ];
 
-/// Builds all functions for this machine's processor, and returns the built template. One target directory for all
-/// functions, so that they share what they have in common.
+/// The built template.
+pub(super) fn built(workspace: &Workspace) -> PathBuf {
+    directory(workspace).join("build/template.yaml")
+}
+
+/// Builds all functions. One target directory for all functions, so that they share what they have in common.
 pub(super) async fn build(
     workspace: &Workspace,
     guard: &Guard,
     tools: &DeployTools,
     architecture: &str,
-) -> Result<PathBuf> {
-    let build = directory(workspace).join("build");
+) -> Result<()> {
     let mut command = guard.command(tools.bin.join("sam"));
     command
         .args(["build", "--template", "template.yaml", "--parameter-overrides"])
         .arg(format!("Architecture={architecture}"))
         .arg("--build-dir")
-        .arg(&build)
+        .arg(directory(workspace).join("build"))
         .current_dir(&workspace.root)
         .envs(PROFILE)
         .env("CARGO_TARGET_DIR", workspace.root.join("target/deploy"))
         .env("PATH", path(&tools.bin)?)
         .env("SAM_CLI_TELEMETRY", "0")
         .env("AWS_DEFAULT_REGION", template::REGION);
-    step::run("sam build", command, &directory(workspace).join("sam-build.log")).await?;
-    Ok(build.join("template.yaml"))
+    step::run("sam build", command, &directory(workspace).join("sam-build.log")).await
 }
 
 /// The search path with the tools in front.

@@ -4,6 +4,7 @@ use std::env;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -119,8 +120,12 @@ impl Cloud {
     pub async fn aws(&self, arguments: &[&str]) -> Result<Value> {
         let mut command = self.command("aws")?;
         command.args(arguments).args(["--output", "json"]);
-        let output = command.stdin(std::process::Stdio::piped()).kill_on_drop(true).spawn()?;
-        let output = output.wait_with_output().await.context("cannot run aws")?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().context("cannot start aws")?;
+        // Its guard ends it when this end closes.
+        let lifeline = child.stdin.take();
+        let output = child.wait_with_output().await.context("cannot run aws")?;
+        drop(lifeline);
         if !output.status.success() {
             bail!("aws {} failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
         }
