@@ -135,6 +135,14 @@ impl Pair {
     }
 }
 
+/// Writes a private key where [`Keys::load_or_make`] would look for it, instead of the one that is there.
+pub(crate) fn write_private(keys: &Path, pem: &str) -> Result<()> {
+    fs::create_dir_all(keys).with_context(|| format!("cannot create {}", keys.display()))?;
+    let path = keys.join(PRIVATE);
+    let _absent = fs::remove_file(&path);
+    create(&path, pem, 0o600).map(|_created| ())
+}
+
 fn encode(tag: &str, der: &[u8]) -> String {
     pem::encode_config(&Pem::new(tag, der), EncodeConfig::new().set_line_ending(LineEnding::LF))
 }

@@ -9,6 +9,7 @@
 
 mod ambient;
 pub mod delivery;
+pub mod deploy;
 pub mod docs;
 pub mod emulator;
 pub mod gateway;

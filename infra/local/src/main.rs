@@ -7,7 +7,10 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
 use local::delivery::Redrive;
+use local::deploy::{self, Deployment};
 use local::guard::Drain;
+use local::logs::Console;
+use local::process::Guard;
 use local::system::{self, Options, Scope, System};
 use local::workspace::Workspace;
 use local::{docs, guard, operator, outbox, preview, rotate, simulate};
@@ -88,6 +91,15 @@ enum Subcommands {
         #[arg(long, value_name = "N", default_value_t = simulate::SEED)]
         seed: u64,
     },
+    /// Rehearses a deployment: `sam build`, `sam deploy` into an emulator that enforces IAM, the end-to-end suite, `sam delete`.
+    Deploy {
+        /// Stay up until Ctrl-C, without testing and deleting.
+        #[arg(long)]
+        keep: bool,
+        /// Deploy what the last `sam build` made.
+        #[arg(long)]
+        no_build: bool,
+    },
     /// Stands between this program and one that it starts; see guard.rs.
     #[command(name = guard::SUBCOMMAND, hide = true)]
     Guard {
@@ -162,6 +174,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             println!("{}", simulate::summary(&report, &urls));
             Ok(if report.unplanned.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        Some(Subcommands::Deploy { keep, no_build }) => rehearse(keep, !no_build).await,
         command => {
             let mut options = Options::documented(Workspace::find()?)?;
             options.reset = arguments.reset;
@@ -225,6 +238,55 @@ async fn until_stopped(options: Options) -> Result<ExitCode> {
     }
     console.say("stopped; the data is kept (`cargo local --reset` starts afresh)");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Deploys, checks and deletes; with `keep` it waits for a signal in between.
+async fn rehearse(keep: bool, build: bool) -> Result<ExitCode> {
+    let console = Console::terminal();
+    let options = deploy::Options {
+        workspace: Workspace::find()?,
+        guard: Guard::this_program()?,
+        console: console.clone(),
+        build,
+        functions_endpoint: None,
+        emulator_port: None,
+    };
+    let mut signals = Signals::new()?;
+    let rehearsal = async {
+        let deployment = Deployment::start(options).await?;
+        deployment.check().await?;
+        if !keep {
+            deployment.test().await?;
+        }
+        anyhow::Ok(deployment)
+    };
+    let deployment = tokio::select! {
+        deployment = rehearsal => deployment?,
+        () = signals.any() => {
+            console.say("stopped");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    if keep {
+        console.plain(&deployed(&deployment));
+        signals.any().await;
+        return Ok(ExitCode::SUCCESS);
+    }
+    tokio::select! {
+        deleted = deployment.delete() => deleted?,
+        () = signals.any() => return Ok(ExitCode::FAILURE),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn deployed(deployment: &Deployment) -> String {
+    let mut lines = vec![String::new(), "Deployed. What answers where:".to_owned(), String::new()];
+    lines.extend(deployment.addresses.services.iter().map(|(name, url)| format!("  {name:14} {url}")));
+    lines.push(format!("  {:14} {}", "the API itself", deployment.api_url));
+    lines.push(format!("  {:14} {}", "AWS emulator", deployment.cloud.endpoint));
+    lines.push(String::new());
+    lines.push("Ctrl-C ends it.".to_owned());
+    lines.join("\n")
 }
 
 struct Signals([tokio::signal::unix::Signal; 3]);

@@ -181,9 +181,10 @@ impl Wire {
 const EXISTS: [&str; 4] =
     ["ResourceInUseException", "ResourceExistsException", "QueueNameExists", "AlreadyExistsException"];
 
-/// The part of a signature that says which service and region a request is for.
-fn credential(service: &str) -> String {
+/// The part of a signature that says which service and region a request is for, and that the account's owner asks: the
+/// emulator takes `test` for that, where it enforces IAM.
+pub(crate) fn credential(service: &str) -> String {
     format!(
-        "AWS4-HMAC-SHA256 Credential=local/20260101/{REGION}/{service}/aws4_request, SignedHeaders=host, Signature=0"
+        "AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/{service}/aws4_request, SignedHeaders=host, Signature=0"
     )
 }

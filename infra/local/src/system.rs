@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use axum::Router;
+use serde::{Deserialize, Serialize};
 use template::{Function, Template};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
@@ -116,7 +117,7 @@ impl Options {
 }
 
 /// Where a running system answers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Addresses {
     /// Each service's own URL, by function name, without a trailing slash.
     pub services: BTreeMap<String, String>,
@@ -354,7 +355,8 @@ pub fn documented_urls(workspace: &Workspace) -> Result<BTreeMap<String, String>
     Ok(urls(&Ports::documented(&template)))
 }
 
-fn urls(ports: &Ports) -> BTreeMap<String, String> {
+/// Each service's URL on these ports.
+pub(crate) fn urls(ports: &Ports) -> BTreeMap<String, String> {
     let services = ports.services.iter();
     services.map(|(name, port)| (name.clone(), format!("http://localhost:{port}"))).collect()
 }
@@ -374,6 +376,16 @@ pub struct Background {
     pub addresses: Addresses,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
+}
+
+impl Background {
+    /// A system that somebody else runs, and described in this file as JSON: dropping this leaves it alone.
+    pub fn attached(file: &Path) -> Result<Self> {
+        let text = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let addresses =
+            serde_json::from_slice(&text).with_context(|| format!("{} is no description", file.display()))?;
+        Ok(Self { addresses, stop: None, thread: None })
+    }
 }
 
 impl Drop for Background {

@@ -1,5 +1,5 @@
-//! The tools that the local run needs beyond Rust: cargo-lambda and the AWS emulator, both Python packages, in a virtual
-//! environment under `target/`.
+//! The tools that are needed beyond Rust: cargo-lambda and the AWS emulator for the local run, and for the rehearsal of a
+//! deployment also AWS's own command lines. All are Python packages, in virtual environments under `target/`.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -16,6 +16,12 @@ use crate::workspace::Workspace;
 const CARGO_LAMBDA: &str = "cargo-lambda==1.9.2";
 /// Provides the emulator, MiniStack (MIT).
 const EMULATOR: &str = "ministack==1.5.33";
+/// The same with what its CloudFormation needs to expand SAM's transform.
+const CLOUDFORMATION_EMULATOR: &str = "ministack[full]==1.5.33";
+/// `sam`.
+const SAM: &str = "aws-sam-cli==1.170.0";
+/// `aws`, which the commands of the documentation call.
+const AWS: &str = "awscli==1.46.3";
 
 /// What to do when Python is missing or incomplete.
 const ADVICE: &str = "Install Python 3.10 or newer with pip and venv (Debian, Ubuntu: `apt install python3-venv python3-pip`; \
@@ -28,32 +34,50 @@ pub struct Tools {
     pub bin: PathBuf,
 }
 
+/// The tools of the rehearsal.
+#[derive(Debug, Clone)]
+pub struct DeployTools {
+    /// Where `sam`, `aws` and `cargo-lambda` are.
+    pub bin: PathBuf,
+    /// The emulator's program. Its virtual environment is its own: the packages that `sam` pins exclude those it wants.
+    pub emulator: PathBuf,
+}
+
+impl DeployTools {
+    /// Installs what is missing. Several runs at once wait for the first.
+    pub async fn install(workspace: &Workspace, guard: &Guard, console: &Console) -> Result<Self> {
+        let local = workspace.local();
+        let _held_until_done = begin(workspace, console).await?;
+        let cargo_lambda = ["--no-deps", CARGO_LAMBDA];
+        let command_lines = Venv {
+            directory: local.join("deploy-tools"),
+            installs: &[&[SAM, AWS], &cargo_lambda],
+            probe: "samcli",
+        };
+        let emulator = Venv {
+            directory: local.join("deploy-emulator"),
+            installs: &[&[CLOUDFORMATION_EMULATOR]],
+            probe: "ministack",
+        };
+        command_lines.install(guard, console).await?;
+        emulator.install(guard, console).await?;
+        Ok(Self { bin: command_lines.bin(), emulator: emulator.bin().join("ministack") })
+    }
+}
+
 impl Tools {
     /// Installs what is missing. Several runs at once wait for the first.
     pub async fn install(workspace: &Workspace, guard: &Guard, console: &Console) -> Result<Self> {
-        let directory = workspace.local().join("tools");
-        fs::create_dir_all(workspace.local()).context("cannot create target/local")?;
-        let _held_until_done = lock(&workspace.local().join("tools.lock"), console).await?;
-        let done = directory.join("installed");
-        let wanted = format!("{CARGO_LAMBDA} {EMULATOR}");
-        let tools = Self { bin: directory.join("bin") };
-        if fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) && tools.work() {
-            return Ok(tools);
-        }
-        console.say(&format!("installing {CARGO_LAMBDA} and {EMULATOR} into target/local/tools"));
-        check_python()?;
-        let venv = [Path::new("-m"), Path::new("venv"), Path::new("--clear"), &directory];
-        run(guard, "python3 -m venv", Path::new("python3"), &venv).await.context(ADVICE)?;
-        let pip = tools.bin.join("pip");
-        let install = |packages: &'static [&'static str]| {
-            let arguments = ["install", "--disable-pip-version-check"];
-            arguments.into_iter().chain(packages.iter().copied()).map(Path::new).collect::<Vec<_>>()
-        };
+        let _held_until_done = begin(workspace, console).await?;
         // Without its dependency, the Zig compiler: a large download that only cross-compilation needs.
-        run(guard, "pip install", &pip, &install(&["--no-deps", CARGO_LAMBDA])).await?;
-        run(guard, "pip install", &pip, &install(&[EMULATOR])).await?;
-        fs::write(&done, wanted).context("cannot note the installation")?;
-        Ok(tools)
+        let cargo_lambda = ["--no-deps", CARGO_LAMBDA];
+        let venv = Venv {
+            directory: workspace.local().join("tools"),
+            installs: &[&cargo_lambda, &[EMULATOR]],
+            probe: "ministack",
+        };
+        venv.install(guard, console).await?;
+        Ok(Self { bin: venv.bin() })
     }
 
     /// `cargo-lambda`, the program.
@@ -65,18 +89,59 @@ impl Tools {
     pub fn emulator(&self) -> PathBuf {
         self.bin.join("ministack")
     }
+}
 
-    /// Whether the environment still runs: its Python may have been upgraded away, or the repository moved.
-    fn work(&self) -> bool {
-        let quiet = |program: PathBuf, arguments: &[&str]| {
-            let mut command = Command::new(program);
-            command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-            command.status().is_ok_and(|status| status.success())
-        };
-        let ours = fs::read_to_string(self.emulator())
-            .is_ok_and(|script| script.contains(&*self.bin.to_string_lossy()));
-        ours && self.cargo_lambda().is_file() && quiet(self.bin.join("python3"), &["-c", "import ministack"])
+/// A virtual environment.
+struct Venv<'a> {
+    directory: PathBuf,
+    /// What is installed: the arguments of each `pip install`.
+    installs: &'a [&'a [&'a str]],
+    /// A module that shows whether it works.
+    probe: &'a str,
+}
+
+impl Venv<'_> {
+    fn bin(&self) -> PathBuf {
+        self.directory.join("bin")
     }
+
+    async fn install(&self, guard: &Guard, console: &Console) -> Result<()> {
+        let done = self.directory.join("installed");
+        let wanted = self.installs.concat().into_iter().filter(|word| !word.starts_with('-'));
+        let wanted = wanted.collect::<Vec<_>>().join(" ");
+        if fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) && self.works() {
+            return Ok(());
+        }
+        let name = self.directory.file_name().unwrap_or_default().display();
+        console.say(&format!("installing {wanted} into target/local/{name}"));
+        check_python()?;
+        let venv = [Path::new("-m"), Path::new("venv"), Path::new("--clear"), &self.directory];
+        run(guard, "python3 -m venv", Path::new("python3"), &venv).await.context(ADVICE)?;
+        let pip = self.bin().join("pip");
+        for packages in self.installs {
+            let arguments = ["install", "--quiet", "--disable-pip-version-check"];
+            let arguments: Vec<_> = arguments.iter().chain(*packages).map(Path::new).collect();
+            run(guard, "pip install", &pip, &arguments).await?;
+        }
+        fs::write(&done, wanted).context("cannot note the installation")
+    }
+
+    /// Whether it still runs: its Python may have been upgraded away, or the repository moved.
+    fn works(&self) -> bool {
+        let bin = self.bin();
+        let ours =
+            fs::read_to_string(bin.join("pip")).is_ok_and(|script| script.contains(&*bin.to_string_lossy()));
+        let mut command = Command::new(bin.join("python3"));
+        command.args(["-c", &format!("import {}", self.probe)]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        ours && command.status().is_ok_and(|status| status.success())
+    }
+}
+
+/// Lets one run at a time install.
+async fn begin(workspace: &Workspace, console: &Console) -> Result<File> {
+    fs::create_dir_all(workspace.local()).context("cannot create target/local")?;
+    lock(&workspace.local().join("tools.lock"), console).await
 }
 
 /// Locks the file, after whoever holds it. By asking again and again: `File::lock` would block the whole program, and

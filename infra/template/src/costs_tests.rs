@@ -139,9 +139,7 @@ fn idle(template: &Template) -> String {
     let millions = count(runs.len()) * MINUTES_PER_MONTH / 1e6;
     let alarms = template.resources.values().filter(|resource| resource.kind == "AWS::CloudWatch::Alarm");
     let watched = alarms.map(|alarm| match &alarm.properties["Metrics"] {
-        serde_json::Value::Array(parts) => {
-            parts.iter().filter(|part| part.get("MetricStat").is_some()).count()
-        }
+        Value::Array(parts) => parts.iter().filter(|part| part.get("MetricStat").is_some()).count(),
         _ => 1,
     });
     let watched: usize = watched.sum();

@@ -24,6 +24,7 @@ pub use function::{Function, Schedule, ScheduleKind, StartingPosition, StreamMap
 pub use policy::Statement;
 use resource::Resource;
 pub use resource::{Queue, Secret, Table};
+use serde_json::Value;
 
 /// The region that `AWS::Region` stands for on a laptop.
 pub const REGION: &str = "us-east-1";
@@ -34,6 +35,11 @@ pub const ACCOUNT: &str = "000000000000";
 pub fn workspace_root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.ancestors().nth(2).unwrap_or(here).to_path_buf()
+}
+
+/// A template as it is written, with the long forms of intrinsic functions.
+pub fn document(text: &str) -> Result<Value> {
+    yaml::parse(text)
 }
 
 /// The resolved template.

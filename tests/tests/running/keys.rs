@@ -62,7 +62,8 @@ async fn three_rotations_under_load_refuse_nobody() {
     let _alone = UNKNOWN_KEYS.lock().await;
     let client = Client::new();
     let template = Template::load(&workspace_root(), &std::collections::BTreeMap::default()).unwrap();
-    let rotation = template.function("auth-rotation").unwrap();
+    let mut rotation = template.function("auth-rotation").unwrap().clone();
+    rotation.environment.clone_from(&system().addresses.environment);
     let stop = Arc::new(AtomicBool::new(false));
     let mut loads = JoinSet::new();
     for _ in 0..3 {
@@ -73,7 +74,7 @@ async fn three_rotations_under_load_refuse_nobody() {
 
     for _ in 0..3 {
         let before = secret("SIGNING_KEY_SECRET").await;
-        local::rotate::run_steps(rotation, &system().addresses.watch).await.unwrap();
+        local::rotate::run_steps(&rotation, &system().addresses.watch).await.unwrap();
         let (after, published) =
             (secret("SIGNING_KEY_SECRET").await, secret("VERIFICATION_KEYS_SECRET").await);
         assert_eq!(after["current"]["kid"], before["next"]["kid"], "next was promoted");

@@ -22,10 +22,12 @@ mod stripe;
 mod throttle;
 mod watch;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
+use local::deploy::suite::{LEFT_OUT, RUNNING_SYSTEM};
 use local::system::{Background, Options, System};
 use local::workspace::Workspace;
 
@@ -35,6 +37,9 @@ const INSTANCES: u16 = 8;
 /// The one system of this test run. It ends with this process: its guards see to that.
 fn system() -> &'static Background {
     static SYSTEM: LazyLock<Background> = LazyLock::new(|| {
+        if let Some(description) = deployed() {
+            return Background::attached(&description).unwrap();
+        }
         tidy();
         let directory = directory();
         // Of a process with the same id, in a container whose ids begin anew.
@@ -42,6 +47,21 @@ fn system() -> &'static Background {
         start(&directory)
     });
     &SYSTEM
+}
+
+/// The description of the deployed system that is to be tested instead, see `cargo local deploy`.
+fn deployed() -> Option<PathBuf> {
+    std::env::var_os(RUNNING_SYSTEM).map(PathBuf::from)
+}
+
+/// Whether to leave out a test that is about `cargo lambda watch` or about processes of this machine, which it says.
+fn is_left_out(test: &str) -> bool {
+    let left_out = deployed().is_some();
+    if left_out {
+        // Not by a macro, whose output the test harness would keep to itself.
+        writeln!(std::io::stderr(), "{LEFT_OUT}{test}").unwrap();
+    }
+    left_out
 }
 
 /// Starts a system that keeps everything in this directory.
@@ -54,6 +74,9 @@ fn start(directory: &Path) -> Background {
 /// Where it keeps keys, data and log: each run in a directory of its own, because two may be under way, and because the
 /// emulator of a run writes its data when the run is over.
 fn directory() -> PathBuf {
+    if let Some(description) = deployed() {
+        return description.parent().unwrap().to_owned();
+    }
     runs().join(std::process::id().to_string())
 }
 
