@@ -26,6 +26,7 @@ use crate::deploy::stack::Stack;
 use crate::logs::Console;
 use crate::ports::Ports;
 use crate::process::Guard;
+use crate::provision::{Wire, senders};
 use crate::seed;
 use crate::system::{self, Addresses};
 use crate::tools::DeployTools;
@@ -105,6 +106,11 @@ impl Deployment {
             emulator: cloud.endpoint.clone(),
             environment: cloud.environment(&stack).await?,
         };
+        let wire = Wire::new(&cloud.endpoint)?;
+        for sender in senders(&template) {
+            // What somebody does by hand before the first deployment: SES sends from verified identities only.
+            wire.put_email_identity(sender).await?;
+        }
         let api_url = stack.output("ApiUrl")?.to_owned();
         let mut deployment = Self { options, cloud, stack, api_url, addresses, fronts: JoinSet::new() };
         deployment.open_ports(&template, &ports).await?;

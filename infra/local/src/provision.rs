@@ -77,7 +77,7 @@ async fn secrets(aws: &Wire, template: &Template, keys: &Keys, issuer: &str, sta
 }
 
 /// The addresses that functions send e-mail from.
-fn senders(template: &Template) -> impl Iterator<Item = &str> {
+pub(crate) fn senders(template: &Template) -> impl Iterator<Item = &str> {
     let environments = template.functions().iter().map(|function| &function.environment);
     environments.filter_map(|environment| environment.get("EMAIL_SENDER").map(String::as_str))
 }
@@ -160,7 +160,7 @@ impl Wire {
         Ok(if good { Ok(serde_json::from_str(&text).unwrap_or_default()) } else { Err(text) })
     }
 
-    async fn put_email_identity(&self, identity: &str) -> Result<()> {
+    pub(crate) async fn put_email_identity(&self, identity: &str) -> Result<()> {
         let answer = self
             .client
             .post(format!("{}/v2/email/identities", self.endpoint))

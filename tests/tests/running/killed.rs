@@ -25,10 +25,10 @@ async fn pay(client: &Client, user: &User, order_id: &str, key: &str) -> Value {
 /// In a system of its own: the functions of the others would go on as little as these.
 #[tokio::test]
 async fn payments_whose_functions_are_killed_are_made_once() {
+    const PAYERS: usize = 12;
     if crate::is_left_out("functions that are killed: the test kills processes of a local run of its own") {
         return;
     }
-    const PAYERS: usize = 12;
     // The other one makes the directory of this run anew.
     let _started = system();
     let directory = directory().join("killed");

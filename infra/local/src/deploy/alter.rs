@@ -12,6 +12,7 @@ pub(super) fn for_the_emulator(built: &Path, issuer: &str) -> Result<PathBuf> {
     let mut template = template::document(&text).with_context(|| format!("in {}", built.display()))?;
     without_rotation_schedules(&mut template);
     issued_by(&mut template, issuer);
+    mail_from_any_identity(&mut template);
     let secrets = of_type(&template, "AWS::SecretsManager::Secret");
     secrets_by_their_arn(&mut template, &secrets);
     let altered = built.with_file_name("altered.json");
@@ -33,6 +34,20 @@ fn issued_by(template: &mut Value, issuer: &str) {
         for name in ["Issuer", "Audience"] {
             properties.insert(name.to_owned(), json!(issuer));
         }
+    }
+}
+
+/// Whether mail may be sent is decided for no identity in particular, and without the key `ses:FromAddress`: statements that
+/// name either would allow nothing.
+fn mail_from_any_identity(value: &mut Value) {
+    match value {
+        Value::Object(object) if object.get("Action").is_some_and(|action| action == "ses:SendEmail") => {
+            object.insert("Resource".to_owned(), json!("*"));
+            object.remove("Condition");
+        }
+        Value::Object(object) => object.values_mut().for_each(mail_from_any_identity),
+        Value::Array(values) => values.iter_mut().for_each(mail_from_any_identity),
+        _ => {}
     }
 }
 
@@ -70,10 +85,15 @@ mod tests {
             "Table": { "Type": "AWS::DynamoDB::Table" },
             "KeyPair": { "Properties": { "Issuer": { "Fn::GetAtt": ["Api", "ApiEndpoint"] }, "ServiceTimeout": 9 } },
             "Schedule": { "Type": "AWS::SecretsManager::RotationSchedule", "Properties": { "SecretId": { "Ref": "Key" } } },
+            "Mailer": { "Policies": [{ "Statement": [
+                { "Effect": "Allow", "Action": "ses:SendEmail", "Resource": "arn:x", "Condition": { "StringEquals": {} } },
+                { "Effect": "Allow", "Action": "sns:Publish", "Condition": { "StringEquals": {} } },
+            ]}]},
             "Reader": { "Properties": { "Resource": [{ "Ref": "Key" }, { "Ref": "Table" }] } },
         }});
         without_rotation_schedules(&mut template);
         issued_by(&mut template, "http://localhost:1");
+        mail_from_any_identity(&mut template);
         let secrets = of_type(&template, "AWS::SecretsManager::Secret");
         secrets_by_their_arn(&mut template, &secrets);
         let expected = json!({ "Resources": {
@@ -82,6 +102,10 @@ mod tests {
             "KeyPair": { "Properties": {
                 "Issuer": "http://localhost:1", "Audience": "http://localhost:1", "ServiceTimeout": 9,
             }},
+            "Mailer": { "Policies": [{ "Statement": [
+                { "Effect": "Allow", "Action": "ses:SendEmail", "Resource": "*" },
+                { "Effect": "Allow", "Action": "sns:Publish", "Condition": { "StringEquals": {} } },
+            ]}]},
             "Reader": { "Properties": { "Resource": [{ "Fn::GetAtt": ["Key", "Id"] }, { "Ref": "Table" }] } },
         }});
         assert_eq!(template, expected);

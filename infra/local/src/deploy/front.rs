@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Request, State};
-use axum::http::header::{HOST, HeaderValue, TRANSFER_ENCODING};
+use axum::http::header::{HOST, TRANSFER_ENCODING};
 use axum::http::{Response, StatusCode};
 use axum::routing::post;
 use reqwest::Client;
@@ -25,8 +25,8 @@ const LARGEST_BODY: usize = 16 * 1024 * 1024;
 struct Api {
     client: Client,
     endpoint: String,
-    /// By its host name the emulator knows which API is meant.
-    host: HeaderValue,
+    /// The API's own URL. Not by its host name: before it looks at that, the emulator takes `POST /login` for one of Cognito's.
+    url: String,
     /// What each function is called there, by its name here.
     functions: Arc<BTreeMap<String, String>>,
 }
@@ -39,8 +39,8 @@ pub(super) async fn listen(
     functions: Arc<BTreeMap<String, String>>,
 ) -> Result<impl Future<Output = Result<()>> + use<>> {
     let client = Client::builder().no_proxy().redirect(Policy::none()).build()?;
-    let host = HeaderValue::from_str(&format!("{api_id}.execute-api.localhost"))?;
-    let api = Api { client, endpoint: endpoint.to_owned(), host, functions };
+    let url = format!("{endpoint}/_aws/execute-api/{api_id}/$default");
+    let api = Api { client, endpoint: endpoint.to_owned(), url, functions };
     let listeners = gateway::listen(port).await?;
     Ok(async move {
         let invocations = post(invoke).fallback(forward);
@@ -93,9 +93,9 @@ impl Api {
         let body = to_bytes(body, LARGEST_BODY).await.context("the body is too large or broke off")?;
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         let mut headers = parts.headers;
-        headers.insert(HOST, self.host.clone());
+        headers.remove(HOST);
         headers.remove(TRANSFER_ENCODING);
-        let url = format!("{}{path}", self.endpoint);
+        let url = format!("{}{path}", self.url);
         let request = self.client.request(parts.method, url).headers(headers).body(body);
         let mut answer = request.send().await.context("the emulated API does not answer")?;
         let mut response = Response::new(Body::empty());
