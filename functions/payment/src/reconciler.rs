@@ -153,7 +153,6 @@ async fn pay_back(state: &State, due: RefundDue) -> Result<Ended, SettleError> {
     let now = state.clock.now();
     let payment = state.payments.payment(due.user_id, due.payment_id).await?;
     let payment = payment.ok_or(SettleError::MarkMissing)?;
-    trace::is_about_order(payment.trace);
     let amount = payment.refundable();
     if amount.amount == 0 {
         // Another refund is under way; should it fail, there is something left again.

@@ -22,6 +22,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use shared::db::{DbError, Key, Table, Transaction, from_item};
 use shared::page::{Page, PageQuery};
+use shared::trace;
 use uuid::Uuid;
 
 use crate::model::{LEASE, Payment, PaymentMethod, sortable};
@@ -63,7 +64,8 @@ impl PaymentStore {
 
     /// One of the user's payments.
     pub async fn payment(&self, user_id: Uuid, payment_id: Uuid) -> Result<Option<Payment>, DbError> {
-        self.table.get(&payment_key(user_id, payment_id)).await
+        let payment: Option<Payment> = self.table.get(&payment_key(user_id, payment_id)).await?;
+        Ok(payment.inspect(|payment| trace::is_about_order(payment.trace)))
     }
 
     /// The user's payments, newest first.

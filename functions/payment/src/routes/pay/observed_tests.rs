@@ -55,6 +55,9 @@ async fn a_payment_carries_its_orders_trace_to_whoever_finishes_it() {
     let paid = app.read(&order).await.payment_id.unwrap();
     let payment = app.state.payments.payment(order.user_id, paid).await.unwrap().unwrap();
     assert_eq!(payment.trace, order.trace);
+    let _receipt = app.get(&format!("/payments/{paid}")).await.expect(StatusCode::OK);
+    let asked = log::lines().pop().unwrap();
+    assert_eq!(asked["span"]["order_trace_id"], TRACE, "{asked}");
     let body = json!({"reason": "broken", "amount": {"amount": 1, "currency": "EUR"}});
     let _refund = app.refund(paid, None, &body).await.expect(StatusCode::CREATED);
     let answered = log::lines().pop().unwrap();
