@@ -1,4 +1,4 @@
-//! What only an operator may do: give and take roles, make and delete OAuth clients, end somebody's sessions, take away a
+//! What only an operator may do: give and take roles, make and delete OAuth clients, end somebody's or all sessions, take away a
 //! second factor.
 //!
 //! The function `auth-operator` has no route: who may invoke it is for IAM to say. Locally `cargo local operator` runs the same
@@ -8,6 +8,7 @@
 //! { "command": "grant_role", "username": "alice", "role": "admin" }
 //! { "command": "revoke_role", "username": "alice", "role": "admin" }
 //! { "command": "end_sessions", "username": "alice" }
+//! { "command": "end_all_sessions" }
 //! { "command": "disable_factor", "username": "alice" }
 //! { "command": "create_client", "client_id": "warehouse" }
 //! { "command": "delete_client", "client_id": "warehouse" }
@@ -25,7 +26,7 @@ use serde_json::{Value, json};
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::config::{ConfigError, Env};
-use shared::db::{DbError, Table};
+use shared::db::{DbError, Table, TransactionError};
 use shared::id::Generator;
 use shared::problem::Problem;
 use shared::token::RevocationLog;
@@ -62,6 +63,9 @@ pub enum Command {
         /// Whose.
         username: Username,
     },
+    /// Ends all sessions of all users: every service refuses their access tokens within 30 seconds, and no refresh token is
+    /// good any more. For when it cannot be told whose tokens leaked.
+    EndAllSessions {},
     /// Takes a user's second factor away, ends the user's sessions and tells the user, in one transaction: for who lost app and
     /// recovery codes, or whose thief enrolled one.
     DisableFactor {
@@ -100,6 +104,9 @@ pub enum OperatorError {
     /// The table failed.
     #[error(transparent)]
     Db(#[from] DbError),
+    /// The table failed while all sessions were to be ended.
+    #[error(transparent)]
+    Transaction(#[from] TransactionError),
     /// The table failed while sessions were to be ended; the log says more.
     #[error(transparent)]
     Sessions(Problem),
@@ -115,6 +122,9 @@ impl OperatorError {
             Self::Grant(GrantError::Db(error))
             | Self::CreateClient(CreateClientError::Db(error))
             | Self::Db(error) => matches!(error, DbError::Unavailable(_) | DbError::Conflict),
+            Self::Transaction(TransactionError::Db(error)) => {
+                matches!(error, DbError::Unavailable(_) | DbError::Conflict)
+            }
             Self::Sessions(problem) => problem.status() == StatusCode::SERVICE_UNAVAILABLE,
             _ => false,
         }
@@ -164,6 +174,7 @@ impl Operator {
             Command::GrantRole { username, role } => self.grant_role(&username, role).await,
             Command::RevokeRole { username, role } => self.revoke_role(&username, role).await,
             Command::EndSessions { username } => self.end_sessions(&username).await,
+            Command::EndAllSessions {} => self.end_all_sessions().await,
             Command::DisableFactor { username } => self.disable_factor(&username).await,
             Command::CreateClient { client_id } => self.create_client(client_id).await,
             Command::DeleteClient { client_id } => self.delete_client(&client_id).await,
@@ -199,6 +210,17 @@ impl Operator {
         let ended =
             end_all_in(&self.accounts, &self.clock, username, None, nothing, "ended_by_operator").await;
         ended.map(|account| shown(&account)).map_err(OperatorError::from_sessions)
+    }
+
+    async fn end_all_sessions(&self) -> Result<Value, OperatorError> {
+        let at = self.clock.now();
+        let mut transaction = self.accounts.transaction();
+        for write in self.accounts.end_all_writes(at)? {
+            transaction.add(write);
+        }
+        transaction.run().await?;
+        Event::AllSessionsRevoked.entry().because("ended_by_operator").log();
+        Ok(json!({ "ended_at": at }))
     }
 
     async fn disable_factor(&self, username: &Username) -> Result<Value, OperatorError> {

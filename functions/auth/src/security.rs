@@ -42,6 +42,7 @@ events! {
     RefreshReused = "refresh_reused",
     RefreshRefused = "refresh_refused",
     SessionRevoked = "session_revoked",
+    AllSessionsRevoked = "all_sessions_revoked",
     PasswordChanged = "password_changed",
     PasswordResetRequested = "password_reset_requested",
     PasswordReset = "password_reset",

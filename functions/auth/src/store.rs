@@ -7,6 +7,7 @@
 //! | account | `ACCOUNT#<user name, lower case>` | `ACCOUNT` |
 //! | OAuth client | `CLIENTS` | `CLIENT#<client id>` |
 //! | session | `USER#<user id>` | `SESSION#<session id>` |
+//! | when all sessions were ended | `SESSIONS` | `ENDED` |
 //! | password reset | `RESET#<SHA-256 of the token, base64url>` | `RESET` |
 //! | e-mail verification | `VERIFICATION#<SHA-256 of the token, base64url>` | `VERIFICATION` |
 //! | throttle bucket | `BUCKET#<kind>#<SHA-256 of whose it is, base64url>` | `BUCKET` |

@@ -121,6 +121,11 @@ impl Session {
         now >= self.ends_at()
     }
 
+    /// Whether it began after `ended_at`, when all sessions were ended: in whole seconds, as its access tokens say it.
+    pub fn began_after(&self, ended_at: Option<Timestamp>) -> bool {
+        ended_at.is_none_or(|ended_at| self.created_at.as_second() > ended_at.as_second())
+    }
+
     /// What `token` is to this session.
     pub fn classify(&self, token: &RefreshToken, now: Timestamp) -> Presented {
         let hash = token.hash();

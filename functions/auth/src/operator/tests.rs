@@ -147,6 +147,41 @@ async fn sessions_end_and_nothing_else_changes() {
 }
 
 #[tokio::test]
+async fn when_all_sessions_end_no_token_of_before_is_good_and_whoever_logs_in_again_notices_nothing() {
+    let app = App::new().await;
+    let secret = app.client("warehouse").await;
+    let introspected = async |token: &Value| {
+        let form =
+            [("client_id", "warehouse"), ("client_secret", &secret), ("token", token.as_str().unwrap())];
+        let answer = call(Method::POST, "/introspect").form(&form).send(&app.router).await;
+        answer.expect(StatusCode::OK).json["active"] == true
+    };
+    app.register("alice").await;
+    app.register("bob").await;
+    let logins = [login(&app, "alice").await, login(&app, "bob").await];
+    app.clock.advance(SignedDuration::from_secs(60));
+    let answer = run(&app, json!({"command": "end_all_sessions"})).await.unwrap();
+    assert_eq!(answer, json!({"ended_at": "2026-01-01T00:01:00Z"}));
+    for before in &logins {
+        assert!(!introspected(&before.json["access_token"]).await, "up to date at once");
+        assert!(!introspected(&before.json["refresh_token"]).await);
+        assert!(!refreshes(&app, before).await);
+    }
+
+    app.clock.advance(SignedDuration::from_secs(1));
+    let after = login(&app, "alice").await.expect(StatusCode::OK);
+    let listed = call(Method::GET, "/sessions").token(after.json["access_token"].as_str().unwrap());
+    let listed = listed.send(&app.router).await.expect(StatusCode::OK);
+    assert_eq!(listed.json["items"].as_array().unwrap().len(), 1, "only the new one");
+    assert!(introspected(&after.json["access_token"]).await && refreshes(&app, &after).await);
+    // For as long as a session could have lasted.
+    for _ in 0..3 {
+        app.clock.advance(SignedDuration::from_hours(29 * 24));
+        assert!(!refreshes(&app, &logins[1]).await);
+    }
+}
+
+#[tokio::test]
 async fn who_lost_the_second_factor_logs_in_without_it_and_is_told() {
     let app = App::new().await;
     let member = app.register_with_factor("alice").await;

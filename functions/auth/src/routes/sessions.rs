@@ -34,7 +34,8 @@ struct Item {
 /// The caller's sessions.
 pub(crate) async fn get(State(app): State<App>, caller: Caller) -> Result<Json<Sessions>, Problem> {
     let mut sessions = app.accounts.sessions(caller.user_id).await?;
-    sessions.retain(|session| !session.is_over(app.clock.now()));
+    let ended_at = app.accounts.all_ended_at().await?;
+    sessions.retain(|session| !session.is_over(app.clock.now()) && session.began_after(ended_at));
     let items = sessions.into_iter().map(|session| Item {
         id: session.session_id,
         device: session.device,

@@ -1,8 +1,8 @@
-//! Sessions: `USER#<user id>` / `SESSION#<session id>`.
+//! Sessions: `USER#<user id>` / `SESSION#<session id>`, and `SESSIONS` / `ENDED`: when all of them were ended.
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use shared::db::{DbError, Item, Key, from_item, retry_conflicts, to_item};
 use uuid::Uuid;
 
@@ -18,10 +18,31 @@ struct Row<'a> {
     expires_at: i64,
 }
 
+/// Every session that began until then has ended.
+#[derive(Serialize, Deserialize)]
+struct Ended {
+    at: Timestamp,
+}
+
 impl AuthStore {
-    /// A session, over or not.
+    /// A session, over or not; none that was ended.
     pub async fn session(&self, user_id: Uuid, session_id: Uuid) -> Result<Option<Session>, DbError> {
-        self.table.get(&key(user_id, session_id)).await
+        let key = key(user_id, session_id);
+        let (session, ended_at) = tokio::try_join!(self.table.get::<Session>(&key), self.all_ended_at())?;
+        Ok(session.filter(|session| session.began_after(ended_at)))
+    }
+
+    /// When all sessions were ended, if ever.
+    pub async fn all_ended_at(&self) -> Result<Option<Timestamp>, DbError> {
+        let ended = self.table.get::<Ended>(&all_ended_key()).await?;
+        Ok(ended.map(|ended| ended.at))
+    }
+
+    /// Ends every session that began until `at`, whosever it is, and revokes their access tokens: two writes for one
+    /// transaction. The sessions' items stay until they would have ended, and open nothing.
+    pub fn end_all_writes(&self, at: Timestamp) -> Result<[TransactWriteItem; 2], DbError> {
+        let ended = self.table.put_write(&all_ended_key(), &Ended { at }, "")?;
+        Ok([ended, self.revocations.write_all(at)?])
     }
 
     /// All sessions of a user that DynamoDB still has, over or not, read consistently; the most recently used first.
@@ -97,6 +118,10 @@ const PREFIX: &str = "SESSION#";
 
 fn partition(user_id: Uuid) -> String {
     format!("USER#{user_id}")
+}
+
+fn all_ended_key() -> Key {
+    Key::new("SESSIONS".to_owned(), "ENDED".to_owned())
 }
 
 fn key(user_id: Uuid, session_id: Uuid) -> Key {

@@ -3,6 +3,7 @@
 //! | item | pk | sk |
 //! |---|---|---|
 //! | revocation | `SHARD#<0 to 7>`, by the session's id | `<when, microseconds since the epoch, 16 digits>#<session id>` |
+//! | of every session that began until then | `SHARD#0` | the same with the nil UUID, which is no session's |
 //!
 //! Auth writes, in the very transaction that ends a session; the others only read. Each shard is sorted by time, so that a
 //! copy is brought up to date by reading its end. An item's TTL `expires_at` comes when no token of the session can be left.
@@ -37,6 +38,9 @@ const SHARDS: u8 = 8;
 
 /// Revocations per call, so that none comes near the time limit of a call, however many there are.
 const PAGE: i32 = 10_000;
+
+/// In the place of a session's id: every session that began until then.
+const ALL: Uuid = Uuid::nil();
 
 /// Writes revocations, and reads them.
 #[derive(Debug, Clone)]
@@ -81,6 +85,12 @@ impl RevocationLog {
         // Long after the last reader: TTL must never be what ends a revocation.
         let expires_at = (at + SignedDuration::from_hours(1)).as_second();
         self.table.put_write(&key, &Revocation { expires_at }, "")
+    }
+
+    /// Revokes every session that began until `at`, in the transaction that makes Auth refuse to refresh them: an access
+    /// token says when its session began.
+    pub fn write_all(&self, at: Timestamp) -> Result<TransactWriteItem, DbError> {
+        self.write(ALL, at)
     }
 
     /// What was revoked in a shard at `from` (microseconds since the epoch) and later, read consistently, in order, and

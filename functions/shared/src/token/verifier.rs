@@ -189,7 +189,7 @@ impl Verifier {
         let claims = verify_with(&keys, &token, self.clock.now())?;
         // Last, so that nobody makes us read the table with a token that is none.
         match &self.revocations {
-            Some(revocations) => revocations.check(claims.sid).await.map(|()| claims),
+            Some(revocations) => revocations.check(claims.sid, claims.auth_time).await.map(|()| claims),
             None => Ok(claims),
         }
     }

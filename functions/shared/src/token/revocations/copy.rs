@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::{Entry, RevocationLog, SHARDS};
+use super::{ALL, Entry, RevocationLog, SHARDS};
 use crate::clock::Clock;
 use crate::db::DbError;
 use crate::refreshed::{PATIENCE, Refreshed, Schedule};
@@ -54,10 +54,18 @@ impl Revocations {
         Self { log, read: Refreshed::new(SCHEDULE, clock.clone(), None, None), clock, known: Arc::default() }
     }
 
-    /// Whether the session lives on.
-    pub(in crate::token) async fn check(&self, session_id: Uuid) -> Result<(), Refused> {
+    /// Whether the session lives on, which began at `auth_time`, in seconds since the epoch. One that does not say when it
+    /// began may have begun before all were revoked.
+    pub(in crate::token) async fn check(
+        &self,
+        session_id: Uuid,
+        auth_time: Option<i64>,
+    ) -> Result<(), Refused> {
         self.refresh().await?;
-        if lock(&self.known).revoked.contains_key(&session_id) { Err(Refused::Revoked) } else { Ok(()) }
+        let known = lock(&self.known);
+        let among_all =
+            known.revoked.get(&ALL).is_some_and(|all| auth_time.is_none_or(|began| began <= all / 1_000_000));
+        if among_all || known.revoked.contains_key(&session_id) { Err(Refused::Revoked) } else { Ok(()) }
     }
 
     /// Brings the copy up to date where that is due; when its reading began, which is less than [`MAX_OUTAGE`] ago.
@@ -104,7 +112,11 @@ impl Revocations {
 impl Known {
     /// Adds a page, up to whose end the shard needs no second look, but for what is not `settled` yet.
     fn take(&mut self, shard: u8, page: &[Entry], settled: i64) {
-        self.revoked.extend(page.iter().copied());
+        for (session_id, at) in page {
+            // A page that is read again must not set back when all sessions were revoked.
+            let known = self.revoked.entry(*session_id).or_insert(*at);
+            *known = at.max(known).to_owned();
+        }
         if let Some((_, last)) = page.last() {
             self.from[usize::from(shard)] = settled.min(*last);
         }

@@ -57,8 +57,19 @@ impl Test {
     }
 
     fn token(&self, session: u128) -> String {
+        self.token_of(session, Some(self.now().as_second()))
+    }
+
+    /// A token that is issued now, of a session that began at `auth_time`.
+    fn token_of(&self, session: u128, auth_time: Option<i64>) -> String {
         let claims = issuer().claims(Uuid::nil(), "mahindra", self.now());
-        issuer().sign(&issuer().header(), &Claims { sid: Uuid::from_u128(session), ..claims })
+        issuer().sign(&issuer().header(), &Claims { sid: Uuid::from_u128(session), auth_time, ..claims })
+    }
+
+    /// Revokes every session that began until now.
+    async fn revoke_everything(&self) {
+        let item = self.log.write_all(self.now()).unwrap().put.unwrap().item;
+        self.database.put_all("RevocationTable", vec![item]).await;
     }
 
     /// How often the table was asked since the last time.
@@ -118,6 +129,53 @@ async fn a_revocation_counts_until_the_last_token_of_its_session_ends_and_is_the
 }
 
 #[tokio::test]
+async fn when_all_are_revoked_every_service_refuses_who_logged_in_before_and_nobody_who_does_afterwards() {
+    let test = Test::new().await;
+    let (running, before) = (test.verifier(), test.now().as_second());
+    test.ask(&running, 1).await.unwrap();
+    test.advance(60);
+    test.revoke_everything().await;
+    let revoked_at = test.now();
+    test.clock.advance(MAX_AGE);
+    // A refresh that was under way issues one more token: what counts is the login.
+    let late = test.token_of(1, Some(before));
+    for service in [&running, &test.verifier()] {
+        for began in [None, Some(before), Some(revoked_at.as_second())] {
+            assert_eq!(service.verify(&test.token_of(2, began)).await, Err(Refused::Revoked), "{began:?}");
+        }
+        test.ask(service, 3).await.unwrap();
+    }
+    // Whatever is revoked afterwards, and however late a service starts.
+    test.revoke(8, test.now()).await;
+    test.advance(LIFETIME.as_secs() - 1);
+    for service in [&running, &test.verifier()] {
+        assert_eq!(service.verify(&late).await, Err(Refused::Revoked));
+        test.ask(service, 3).await.unwrap();
+    }
+    // When no such token can be left, nothing is kept of it.
+    test.clock.advance(RevocationLog::RETENTION);
+    test.ask(&running, 3).await.unwrap();
+    assert_eq!(running.revocations.as_ref().unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn revoking_all_again_reaches_who_logged_in_since() {
+    let test = Test::new().await;
+    let running = test.verifier();
+    test.revoke_everything().await;
+    test.advance(20);
+    let between = test.token(1);
+    running.verify(&between).await.unwrap();
+    test.advance(20);
+    test.revoke_everything().await;
+    test.clock.advance(MAX_AGE);
+    for service in [&running, &test.verifier()] {
+        assert_eq!(service.verify(&between).await, Err(Refused::Revoked));
+        test.ask(service, 2).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_hundred_thousand_revocations_in_a_quarter_of_an_hour_are_all_known() {
     const ALL: u128 = 100_000;
     let test = Test::new().await;
@@ -141,7 +199,11 @@ async fn a_hundred_thousand_revocations_in_a_quarter_of_an_hour_are_all_known() 
         test.ask(service, 0).await.unwrap();
         assert_eq!(revocations.len(), usize::try_from(ALL).unwrap());
         for session in 1..=ALL {
-            assert_eq!(revocations.check(Uuid::from_u128(session)).await, Err(Refused::Revoked), "{session}");
+            assert_eq!(
+                revocations.check(Uuid::from_u128(session), None).await,
+                Err(Refused::Revoked),
+                "{session}"
+            );
         }
     }
 }
