@@ -19,6 +19,7 @@ mod sessions;
 mod shopping;
 mod stripe;
 mod throttle;
+mod upgrade;
 mod watch;
 
 use std::path::{Path, PathBuf};
