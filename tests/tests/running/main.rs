@@ -20,6 +20,7 @@ mod sessions;
 mod shopping;
 mod stripe;
 mod throttle;
+mod upgrade;
 mod watch;
 
 use std::io::Write as _;
