@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
+use shared::paths::PATHS;
 use shared::routes::Route;
 use shared::token::{CLOCK_SKEW, RevocationLog};
-use template::{Function, Template, workspace_root};
+use template::{Template, workspace_root};
 
 type Routes = BTreeSet<(String, String)>;
 
@@ -58,6 +59,20 @@ fn the_template_maps_just_the_routes_that_the_code_answers() {
 }
 
 #[test]
+fn what_is_behind_the_default_route_knows_every_path_and_its_methods() {
+    let mut paths: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let routes = routes_of_the_code();
+    for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+        for (_, path) in routes.values().flatten().filter(|(of, _)| of == method) {
+            paths.entry(path.clone()).or_default().push(method);
+        }
+    }
+    let known = PATHS.iter().map(|(path, methods)| ((*path).to_owned(), (*methods).to_owned()));
+    let expected = paths.into_iter().map(|(path, methods)| (path, methods.join(", ")));
+    assert_eq!(known.collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "functions/shared/src/paths.rs");
+}
+
+#[test]
 fn cargo_lambdas_router_sends_each_path_to_its_function() {
     let manifest = std::fs::read_to_string(workspace_root().join("Cargo.toml")).unwrap();
     let manifest: toml::Table = manifest.parse().unwrap();
@@ -71,8 +86,7 @@ fn cargo_lambdas_router_sends_each_path_to_its_function() {
         .collect();
     // What the API's default route is on AWS: the function that answers unknown paths.
     let template = template();
-    let takes_unknown = |function: &&Function| function.routes.iter().any(|(_, path)| path == "$default");
-    let fallback = template.functions().iter().find(takes_unknown).unwrap();
+    let fallback = template.default_route().unwrap();
     expected.extend(["/", "/{*unknown}"].map(|path| (path.to_owned(), fallback.name.clone())));
     assert_eq!(actual, expected);
 }

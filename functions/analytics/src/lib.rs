@@ -68,5 +68,5 @@ pub fn routes() -> Routes<State> {
 
 /// The function's router.
 pub fn router(state: State, service: Service) -> Router {
-    routes().into_router(state, service)
+    routes().behind_the_default_route().into_router(state, service)
 }

@@ -47,7 +47,7 @@ pub fn finish(routes: Router) -> Router {
         .layer(middleware::from_fn(observe))
 }
 
-async fn method_not_allowed(method: Method) -> Problem {
+pub(crate) async fn method_not_allowed(method: Method) -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The path does not take this method")
         .detail(format!("{method} is not among those that the Allow header names"))
 }

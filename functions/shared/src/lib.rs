@@ -19,6 +19,7 @@ pub mod oauth;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 pub mod page;
+pub mod paths;
 pub mod problem;
 pub mod readiness;
 pub mod refreshed;

@@ -4,6 +4,7 @@
 //! a check in a handler opens nothing; and the list of routes can be read, so that one test tries every bad token on
 //! every protected route of every service.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::Router;
@@ -11,8 +12,8 @@ use axum::extract::{Request, State};
 use axum::handler::Handler;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodFilter, MethodRouter, get, on};
-use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::routing::{MethodFilter, MethodRouter, any, get, on};
+use http::header::{ALLOW, AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method};
 use serde::Serialize;
 
@@ -23,6 +24,7 @@ use crate::db::Table;
 use crate::http::{self as front, BODY_LIMIT, Json};
 #[cfg(feature = "openapi")]
 use crate::openapi::{Described, Operation, Schemas};
+use crate::paths::PATHS;
 use crate::problem::Problem;
 use crate::readiness::{self, Secrets};
 use crate::token::{Caller, LoadError, Verifier};
@@ -88,6 +90,7 @@ impl Service {
 pub struct Routes<S> {
     name: &'static str,
     entries: Vec<Entry<S>>,
+    default_route: bool,
 }
 
 #[derive(Debug)]
@@ -111,7 +114,7 @@ impl<H> Described<()> for H {}
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// No routes yet but `GET /{name}/ready`.
     pub fn new(name: &'static str) -> Self {
-        Self { name, entries: Vec::new() }
+        Self { name, entries: Vec::new(), default_route: false }
     }
 
     /// Adds `GET path`.
@@ -215,10 +218,26 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         routes.chain(ready).map(describe).collect()
     }
 
+    /// This is the function behind the API's `$default` route: it also answers, with 405, what API Gateway found no route for
+    /// although the path is another service's.
+    #[must_use]
+    pub fn behind_the_default_route(mut self) -> Self {
+        self.default_route = true;
+        self
+    }
+
     /// The router that answers all of them, with the guards in place.
     pub fn into_router(self, state: S, service: Service) -> Router {
         let ready_path = self.ready_path();
         let mut router = Router::new();
+        if self.default_route {
+            let own: HashSet<String> = self.list().into_iter().map(|route| route.path).collect();
+            for (path, methods) in PATHS.iter().filter(|(path, _)| !own.contains(*path)) {
+                let allow = HeaderValue::from_static(methods);
+                let refuse = |method| async { front::method_not_allowed(method).await.header(ALLOW, allow) };
+                router = router.route(path, any(refuse));
+            }
+        }
         for Entry { route, handler, body_limit, .. } in self.entries {
             let guard = middleware::from_fn_with_state((Arc::clone(&service.verifier), route.access), guard);
             let limit = middleware::from_fn(move |request, next| front::limit(body_limit, request, next));

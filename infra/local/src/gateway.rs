@@ -1,7 +1,6 @@
 //! Plays API Gateway's HTTP API on a local port for each service.
 //!
-//! On AWS all services share one origin, and a page of one calls the others. So each port answers every service's paths, and
-//! differs in one thing: what no service has a route for goes to the port's own, as a bare `localhost:8001/` should.
+//! On AWS all services share one origin, and a page of one calls the others. So each port answers every service's paths.
 //!
 //! Not a proxy to the `/lambda-url/` paths of `cargo lambda watch`: those refuse bodies that are not UTF-8 with a 500 of
 //! their own, and would hang when a function's process dies. This makes the event that AWS makes, payload format 2.0.
@@ -48,8 +47,8 @@ pub struct Callee {
 /// What is behind a port.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// Whose port it is: who answers what no route takes.
-    pub own: Callee,
+    /// Who answers what no route takes: the function of the API's `$default` route.
+    pub default: Callee,
     /// The routes of all services.
     pub routes: Arc<Table>,
     /// Where `cargo lambda watch` answers, such as `http://127.0.0.1:9000`.
@@ -106,8 +105,8 @@ async fn forward(
     request: Request,
 ) -> Response {
     let request_id = ambient::request_id();
-    let Target { own, routes, .. } = &gateway.target;
-    let callee = routes.find(request.method().as_str(), request.uri().path(), own);
+    let Target { default, routes, .. } = &gateway.target;
+    let callee = routes.find(request.method().as_str(), request.uri().path()).unwrap_or(default);
     let mut response = match gateway.answer(callee, request, peer, &request_id).await {
         Ok(response) => response,
         Err(refusal) => {

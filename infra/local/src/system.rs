@@ -237,15 +237,16 @@ impl System {
         let watch = self.watch.insert(Watch::start(settings)?);
         watch.warm_up(&self.functions).await.context("a function cannot run")?;
         let routes = Arc::new(Table::new(template.functions()));
+        let default = template.default_route().context("template.yaml has no $default route")?;
+        let default = Callee { function: default.name.clone(), timeout: default.timeout };
         for (name, port) in &self.ports.services {
-            let function = template.function(name).context("a port belongs to a function")?;
             let pages = match name.as_str() {
                 outbox::SERVICE => outbox::pages(&self.emulator.url)?,
                 docs::SERVICE => docs::pages(),
                 _ => Router::new(),
             };
             let target = Target {
-                own: Callee { function: name.clone(), timeout: function.timeout },
+                default: default.clone(),
                 routes: Arc::clone(&routes),
                 watch_url: watch.url.clone(),
                 doubt: Arc::clone(&self.doubt),

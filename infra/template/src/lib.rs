@@ -108,6 +108,13 @@ impl Template {
         self.tables.iter().find(|table| table.logical_id == logical_id)
     }
 
+    /// The function of the API's `$default` route, which takes what no other route does.
+    pub fn default_route(&self) -> Option<&Function> {
+        let takes_the_rest =
+            |function: &&Function| function.routes.iter().any(|(_, path)| path == "$default");
+        self.functions().iter().find(takes_the_rest)
+    }
+
     /// The function with this name, which is its binary's.
     pub fn function(&self, name: &str) -> Option<&Function> {
         self.functions.iter().find(|function| function.name == name)

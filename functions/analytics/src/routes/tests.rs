@@ -31,6 +31,22 @@ async fn only_an_admin_may_ask() {
 }
 
 #[tokio::test]
+async fn what_the_gateway_has_no_route_for_is_a_wrong_method_or_an_unknown_path() {
+    let app = App::new().await;
+    for (path, allowed) in [("/cart/items/cup", "PUT, DELETE"), ("/login", "POST"), ("/events", "POST")] {
+        let answer = call(Method::PATCH, path).send(&app.router).await;
+        assert_eq!(
+            (answer.status, &answer.headers["allow"]),
+            (StatusCode::METHOD_NOT_ALLOWED, &allowed.parse().unwrap())
+        );
+        assert_eq!(answer.json["type"], "urn:problem-type:method-not-allowed", "{path}");
+    }
+    for path in ["/", "/cart/items", "/no/such/path"] {
+        assert_eq!(call(Method::PATCH, path).send(&app.router).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn bad_questions_are_refused_with_the_reason() {
     let app = App::new().await;
     for (query, reason) in [

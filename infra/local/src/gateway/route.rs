@@ -34,16 +34,13 @@ impl Table {
         Self(routes.collect())
     }
 
-    /// Who answers: whoever has the route, else (with a 405) whoever has the path, else `own`. As on AWS, a literal path takes
-    /// precedence over one with parameters.
-    pub(super) fn find<'a>(&'a self, method: &str, path: &str, own: &'a Callee) -> &'a Callee {
+    /// Whoever has the route. As on AWS, a literal path takes precedence over one with parameters.
+    pub(super) fn find(&self, method: &str, path: &str) -> Option<&Callee> {
         let parts: Vec<_> = path.split('/').collect();
-        let fitting = self.0.iter().filter(|route| route.fits(&parts));
-        let best = fitting.max_by_key(|route| {
-            let literal = route.parts.iter().filter(|part| part.is_some()).count();
-            (route.method.eq_ignore_ascii_case(method), literal)
-        });
-        best.map_or(own, |route| &route.callee)
+        let of_method = self.0.iter().filter(|route| route.method.eq_ignore_ascii_case(method));
+        let fitting = of_method.filter(|route| route.fits(&parts));
+        let best = fitting.max_by_key(|route| route.parts.iter().filter(|part| part.is_some()).count());
+        best.map(|route| &route.callee)
     }
 }
 

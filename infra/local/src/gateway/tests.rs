@@ -54,7 +54,7 @@ impl Local {
         let listeners = listen(0).await.unwrap();
         let address = listeners[0].local_addr().unwrap();
         let target = Target {
-            own: Callee { function: "auth".to_owned(), timeout },
+            default: Callee { function: "auth".to_owned(), timeout },
             routes: Arc::new(Table::new(&functions())),
             watch_url: watch_url.to_owned(),
             doubt: Arc::default(),
@@ -328,9 +328,8 @@ async fn a_path_of_another_service_is_answered_by_that_service() {
         ("GET", "/products/p-1?a=1", "cart"),
         ("GET", "/products/own", "cart"),
         ("PATCH", "/products/own", "user"),
-        // That service's own 405.
-        ("DELETE", "/products/p-1", "cart"),
-        // What nobody has is the port's own 404, whatever AWS's default route is.
+        // What no route takes, its method or its path, is the default route's.
+        ("DELETE", "/products/p-1", "auth"),
         ("GET", "/products", "auth"),
         ("GET", "/products/p-1/more", "auth"),
         ("GET", "/", "auth"),

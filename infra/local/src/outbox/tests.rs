@@ -57,7 +57,7 @@ impl Local {
         let listeners = gateway::listen(0).await.unwrap();
         let url = format!("http://{}", listeners[0].local_addr().unwrap());
         let target = Target {
-            own: Callee { function: SERVICE.to_owned(), timeout: Duration::from_mins(1) },
+            default: Callee { function: SERVICE.to_owned(), timeout: Duration::from_mins(1) },
             routes: Arc::default(),
             watch_url,
             doubt: Arc::default(),
