@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
+use shared::http::{ORIGIN_PROOF, VIEWER_ADDRESS};
 use shared::paths::PATHS;
 use shared::routes::Route;
 use shared::token::{CLOCK_SKEW, RevocationLog};
@@ -171,7 +172,7 @@ fn an_idempotency_keys_lease_is_longer_than_a_request_may_take() {
 #[test]
 fn a_service_reaches_no_table_that_its_crate_does_not_depend_on() {
     let template = template();
-    let owners: [(&str, &[&str]); 8] = [
+    let owners: &[(&str, &[&str])] = &[
         ("AuthTable", &["auth", "auth-mailer", "auth-operator"]),
         ("AuthOutboxTable", &["auth", "auth-mailer", "auth-operator"]),
         (
@@ -187,7 +188,7 @@ fn a_service_reaches_no_table_that_its_crate_does_not_depend_on() {
         ),
         ("AnalyticsTable", &["analytics", "analytics-worker", "analytics-aggregator"]),
     ];
-    for (table, allowed) in owners {
+    for &(table, allowed) in owners {
         for function in template.functions() {
             let reaches = TABLE_ACTIONS.iter().any(|action| template.may(function, action, table));
             let name = function.name.as_str();
@@ -372,4 +373,15 @@ fn the_fuzz_targets_have_the_versions_of_the_workspace() {
     let others: Vec<_> =
         fuzz.iter().filter(|package| known.contains(&package.0) && !ours.contains(*package)).collect();
     assert!(others.is_empty(), "in Cargo.lock with another version: {others:?}");
+}
+
+#[test]
+fn the_distribution_sends_the_headers_that_the_functions_read() {
+    let text = std::fs::read_to_string(workspace_root().join("template.yaml")).unwrap();
+    let resources = &template::document(&text).unwrap()["Resources"];
+    let configuration = &resources["Distribution"]["Properties"]["DistributionConfig"];
+    let header = &configuration["Origins"][0]["OriginCustomHeaders"][0];
+    assert_eq!(header["HeaderName"], ORIGIN_PROOF.as_str());
+    let code = resources["ViewerAddressFunction"]["Properties"]["FunctionCode"].as_str().unwrap();
+    assert!(code.contains(&format!("headers['{VIEWER_ADDRESS}'] = {{ value: event.viewer.ip }}")), "{code}");
 }

@@ -10,7 +10,6 @@ use serde_json::Value;
 use shared::clock::Clock;
 use shared::db::Key;
 use shared::id::Generator;
-use shared::readiness::Secrets;
 use shared::routes::Service;
 use shared::stream::handle_whole;
 use shared::testing::{Database, issuer, record};
@@ -47,11 +46,7 @@ impl App {
             let product = serde_json::json!({ "id": id, "name": id, "price": price, "stock": 9 });
             cart.put_product(&serde_json::from_value::<Product>(product).unwrap()).await.unwrap();
         }
-        let service = Service {
-            verifier: issuer().verifier(&clock),
-            tables: vec![analytics.table()],
-            secrets: Secrets::default(),
-        };
+        let service = Service::new(issuer().verifier(&clock), vec![analytics.table()]);
         let state = State { analytics: analytics.clone(), clock: clock.clone(), ids: Generator::counting() };
         Self {
             router: crate::router(state, service),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use shared::aws::Aws;
-use shared::readiness::Secrets;
+use shared::http::Origin;
 use shared::routes::Service;
 
 fn main() -> ExitCode {
@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         let state = auth::State::new(&env, &aws).await?;
         let verifier = Arc::clone(&state.verifier);
         let tables = state.accounts.tables().into_iter().chain([state.users.table()]).collect();
-        let service = Service { verifier, tables, secrets: Secrets::default() };
+        let service = Service::new(verifier, tables).behind(Origin::load(&env, &aws).await?);
         let service = service.with_secrets(&env, &aws, &["SIGNING_KEY_SECRET"])?;
         shared::run::http(auth::router(state, service)).await
     })

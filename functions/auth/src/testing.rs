@@ -16,7 +16,6 @@ use shared::clock::Clock;
 use shared::config::Env;
 use shared::db::Key;
 use shared::id::Generator;
-use shared::readiness::Secrets;
 use shared::routes::Service;
 use shared::testing::{Answer, Database, Issuer, call, issuer};
 use shared::token::{RevocationLog, Verifier};
@@ -131,11 +130,7 @@ impl App {
             demo_login,
             require_verified_email,
         };
-        let service = Service {
-            verifier: Arc::clone(&verifier),
-            tables: accounts.tables(),
-            secrets: Secrets::default(),
-        };
+        let service = Service::new(Arc::clone(&verifier), accounts.tables());
         let router = crate::router(state.clone(), service);
         Self { router, state, accounts, users, database, clock, passwords, verifier }
     }

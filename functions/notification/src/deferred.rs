@@ -91,7 +91,7 @@ async fn tell<S: Sender>(worker: &Worker<S>, user_id: Uuid, id: Uuid) -> Result<
         return Ok(true);
     };
     let suppressed = store.is_suppressed(profile.email.as_str()).await?;
-    let message = worker.compose(kind, &event, &profile)?;
+    let message = worker.compose(kind, &event, &profile).await?;
     let mut failure = None;
     for channel in Channel::ALL {
         let Some(status @ (Status::Deferred | Status::Failed)) =

@@ -23,10 +23,10 @@ use shared::config::Env;
 use shared::db::Table;
 use shared::routes::{Access, Routes, Service};
 use shared::run::Failure;
+use shared::secret::ReplaceableSecret;
 
 use routes::{notifications, preferences, read, unsubscribe as unsubscription};
 use store::NotificationStore;
-use unsubscribe::KeptLinkKeys;
 
 /// What the handlers work with.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ pub struct State {
     /// This service's table.
     pub notifications: NotificationStore,
     /// What signs the links by which mails are ended.
-    pub link_keys: KeptLinkKeys,
+    pub link_keys: ReplaceableSecret,
     /// Time.
     pub clock: Clock,
 }
@@ -45,7 +45,7 @@ impl State {
     pub async fn new(env: &Env, aws: &Aws) -> Result<Self, Failure> {
         let table = Table::new(aws.dynamodb(), env.required("NOTIFICATION_TABLE")?);
         let (clock, name) = (Clock::system(), env.required("UNSUBSCRIBE_SECRET")?);
-        let link_keys = KeptLinkKeys::load(aws.secrets_manager(), name, &clock).await?;
+        let link_keys = ReplaceableSecret::load(aws.secrets_manager(), name, &clock).await?;
         Ok(Self { notifications: NotificationStore::new(table), link_keys, clock })
     }
 }

@@ -12,8 +12,8 @@ use shared::clock::Clock;
 use shared::db::Key;
 use shared::mail::Envelope;
 use shared::money::Money;
-use shared::readiness::Secrets;
 use shared::routes::Service;
+use shared::secret::{ReplaceableSecret, Values};
 use shared::sending::SendError;
 use shared::stream::handle_batch;
 use shared::testing::{Database, issuer, record};
@@ -25,7 +25,6 @@ use crate::State;
 use crate::messages::Message;
 use crate::sender::Sender;
 use crate::store::NotificationStore;
-use crate::unsubscribe::{KeptLinkKeys, LinkKeys};
 use crate::worker::Worker;
 
 const NOW: &str = "2026-01-01T00:00:00Z";
@@ -84,15 +83,11 @@ impl App {
         let notifications = NotificationStore::new(database.table("NotificationTable"));
         let users = UserStore::new(database.table("UserTable"));
         users.put_profile(&profile()).await.unwrap();
-        let service = Service {
-            verifier: issuer().verifier(&clock),
-            tables: vec![notifications.table()],
-            secrets: Secrets::default(),
-        };
-        let link_keys = LinkKeys::parse(&format!(r#"{{"current":"{}"}}"#, "k".repeat(32))).unwrap();
+        let service = Service::new(issuer().verifier(&clock), vec![notifications.table()]);
+        let link_keys = ReplaceableSecret::fixed(Values { current: "k".repeat(32), previous: None }, &clock);
         let state = State {
             notifications: notifications.clone(),
-            link_keys: KeptLinkKeys::fixed(link_keys.clone(), &clock),
+            link_keys: link_keys.clone(),
             clock: clock.clone(),
         };
         Self {

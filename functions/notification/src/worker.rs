@@ -33,6 +33,7 @@ use shared::db::{DbError, Table};
 use shared::mail::Envelope;
 use shared::problem::Chain;
 use shared::run::Failure;
+use shared::secret::ReplaceableSecret;
 use shared::sending::SendError;
 use shared::token::issuer;
 use user::model::{Locale, Profile};
@@ -43,7 +44,7 @@ use crate::messages::{ComposeError, Links, Message, Recipient, compose};
 use crate::model::{Channel, EventKind, Notification, Preferences, Status, notification_id};
 use crate::sender::{AwsSender, Sender};
 use crate::store::{Delivery, Held, NotificationStore, Outcome, Stored};
-use crate::unsubscribe::{LinkKeys, Unsubscribe};
+use crate::unsubscribe::Unsubscribe;
 
 /// The worker.
 #[derive(Debug, Clone)]
@@ -55,7 +56,7 @@ pub struct Worker<S> {
     /// What sends.
     pub sender: S,
     /// What signs the links by which mails are ended.
-    pub link_keys: LinkKeys,
+    pub link_keys: ReplaceableSecret,
     /// The public base URL of the API.
     pub api: String,
     /// Time.
@@ -90,17 +91,18 @@ impl Worker<AwsSender> {
         let notifications = Table::new(client.clone(), env.required("NOTIFICATION_TABLE")?);
         let users = Table::new(client, env.required("USER_TABLE")?);
         let (secrets, name) = (aws.secrets_manager(), env.required("UNSUBSCRIBE_SECRET")?);
-        let (link_keys, api) =
-            tokio::try_join!(async { LinkKeys::load(&secrets, name).await.map_err(Failure::from) }, async {
-                issuer(env, secrets.clone()).await.map_err(Failure::from)
-            },)?;
+        let clock = Clock::system();
+        let (link_keys, api) = tokio::try_join!(
+            async { ReplaceableSecret::load(secrets.clone(), name, &clock).await.map_err(Failure::from) },
+            async { issuer(env, secrets.clone()).await.map_err(Failure::from) },
+        )?;
         Ok(Self {
             notifications: NotificationStore::new(notifications),
             users: UserStore::new(users),
             sender: AwsSender::new(env, aws)?,
             link_keys,
             api,
-            clock: Clock::system(),
+            clock,
         })
     }
 }
@@ -126,7 +128,7 @@ impl<S: Sender> Worker<S> {
             self.notifications.preferences(user_id),
             self.notifications.is_suppressed(profile.email.as_str())
         )?;
-        let message = self.compose(kind, event, &profile)?;
+        let message = self.compose(kind, event, &profile).await?;
         let stored = self.plan(kind, event, &profile, &preferences, suppressed, &message)?;
         if !self.notifications.create(&stored).await? {
             let Some(before) = self.notifications.notification(user_id, stored.notification.id).await? else {
@@ -264,21 +266,21 @@ impl<S: Sender> Worker<S> {
     }
 
     /// What the user is told of an event.
-    pub(crate) fn compose(
+    pub(crate) async fn compose(
         &self,
         kind: EventKind,
         event: &OrderEvent,
         profile: &Profile,
     ) -> Result<Message, Error> {
         let name = profile.name.as_ref().map_or(profile.username.as_str(), |name| name.as_str());
-        let unsubscribe = self.unsubscribe_url(profile.user_id, kind);
+        let unsubscribe = self.unsubscribe_url(profile.user_id, kind).await;
         let locale = profile.locale.as_ref().map(Locale::as_str);
         let recipient = Recipient { name, locale };
         Ok(compose(kind, event, &recipient, &Links { unsubscribe: Some(&unsubscribe) })?)
     }
 
-    fn unsubscribe_url(&self, user_id: Uuid, kind: EventKind) -> String {
-        let token = self.link_keys.sign(Unsubscribe { user_id, topic: kind.topic() });
+    async fn unsubscribe_url(&self, user_id: Uuid, kind: EventKind) -> String {
+        let token = Unsubscribe { user_id, topic: kind.topic() }.sign(&*self.link_keys.get().await);
         format!("{}/notifications/unsubscribe/{token}", self.api)
     }
 
@@ -308,19 +310,23 @@ impl<S: Sender> Worker<S> {
         let sent = match (channel, &profile.phone) {
             (Channel::Sms, Some(phone)) => self.sender.sms(phone, message).await,
             (Channel::Sms, None) => Err(SendError::Rejected("NoPhone".to_owned())),
-            (Channel::Email, _) => self.sender.email(&profile.email, message, &self.envelope(stored)).await,
+            (Channel::Email, _) => {
+                let envelope = self.envelope(stored).await;
+                self.sender.email(&profile.email, message, &envelope).await
+            }
         };
         self.settle(stored, channel, sent).await
     }
 
     /// One-click unsubscription (RFC 8058 §3.1), the list's id (RFC 2919), and what SES's feedback finds the notification by.
-    fn envelope(&self, stored: &Stored) -> Envelope {
+    async fn envelope(&self, stored: &Stored) -> Envelope {
         let (kind, user_id) = (stored.notification.event, stored.user_id);
         let host = self.api.split_once("://").map_or(self.api.as_str(), |(_, host)| host);
         let host = host.split([':', '/']).next().unwrap_or_default();
+        let unsubscribe = self.unsubscribe_url(user_id, kind).await;
         Envelope {
             headers: vec![
-                ("List-Unsubscribe", format!("<{}>", self.unsubscribe_url(user_id, kind))),
+                ("List-Unsubscribe", format!("<{unsubscribe}>")),
                 ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()),
                 ("List-Id", format!("<{}.notifications.{host}>", kind.topic().as_str().replace('_', "-"))),
             ],

@@ -14,7 +14,6 @@ use shared::clock::Clock;
 use shared::id::Generator;
 use shared::idempotency::Idempotency;
 use shared::page::PageQuery;
-use shared::readiness::Secrets;
 use shared::routes::Service;
 use shared::testing::{Answer, Call, Database, call, issuer};
 use tokio::sync::Notify;
@@ -110,11 +109,7 @@ impl App {
             struck: Notify::new(),
             go_on: Notify::new(),
         });
-        let service = Service {
-            verifier: issuer().verifier(&clock),
-            tables: vec![payments.table(), orders.table()],
-            secrets: Secrets::default(),
-        };
+        let service = Service::new(issuer().verifier(&clock), vec![payments.table(), orders.table()]);
         let order_state = order::State {
             idempotency: Idempotency::new(orders.table(), clock.clone(), Generator::system()),
             payment_window: SignedDuration::from_mins(30),

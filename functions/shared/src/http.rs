@@ -4,6 +4,7 @@ mod client_address;
 mod extract;
 mod form;
 mod if_match;
+mod origin;
 
 use std::any::Any;
 
@@ -22,6 +23,7 @@ pub use client_address::ClientAddress;
 pub use extract::{Json, OptionalJson, Path, Query, read_part};
 pub use form::Form;
 pub use if_match::{ETag, IfMatch, IfNoneMatch, precondition_failed};
+pub use origin::{ORIGIN_PROOF, Origin, VIEWER_ADDRESS};
 
 pub(crate) use extract::read;
 
@@ -38,13 +40,12 @@ pub const MAX_BODY_LIMIT: usize = 1024 * 1024;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Wraps a function's routes in all that is the same for every request.
-pub fn finish(routes: Router) -> Router {
-    routes
+pub fn finish(routes: Router, origin: Origin) -> Router {
+    let routes = routes
         .fallback(|| async { Problem::not_found("No such path") })
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn(largest))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(observe))
+        .layer(middleware::from_fn(largest));
+    origin.guard(routes).layer(CatchPanicLayer::custom(panicked)).layer(middleware::from_fn(observe))
 }
 
 pub(crate) async fn method_not_allowed(method: Method) -> Problem {
@@ -146,7 +147,7 @@ mod tests {
             follow(None, async { tracing::info!("a step") }).await;
             Trace::current().map(|trace| trace.to_string()).unwrap_or_default()
         };
-        let router = finish(Router::new().route("/things/{id}", get(handler)));
+        let router = finish(Router::new().route("/things/{id}", get(handler)), Origin::default());
         let request = call(Method::GET, "/things/secret-in-the-path").header("traceparent", parent);
         let answer = request.send(&router).await.expect(StatusCode::OK);
         let carried: Trace = answer.json.as_str().unwrap().parse().unwrap();
@@ -178,7 +179,7 @@ mod tests {
         context.request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned();
         context.xray_trace_id = Some("Root=1-67891233-abcdef012345678912345678;Sampled=0".to_owned());
         let request = http::Request::new(axum::body::Body::empty()).with_lambda_context(context.clone());
-        let router = finish(Router::new());
+        let router = finish(Router::new(), Origin::default());
         let answer = tower::ServiceExt::oneshot(router, request).await.unwrap();
         assert_eq!(answer.headers()[REQUEST_ID], context.request_id.as_str());
         let line = log::lines().pop().unwrap();

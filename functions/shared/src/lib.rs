@@ -25,6 +25,7 @@ pub mod readiness;
 pub mod refreshed;
 pub mod routes;
 pub mod run;
+pub mod secret;
 pub mod sending;
 pub mod stream;
 pub mod telemetry;

@@ -133,7 +133,7 @@ mod tests {
             (vec![absent.clone()], secrets(&["gone"]), vec![absent.name(), "gone"]),
         ] {
             let before = logged().len();
-            let service = Service { verifier: issuer().verifier(&clock), tables, secrets };
+            let service = Service { secrets, ..Service::new(issuer().verifier(&clock), tables) };
             let answer = ask(&service).await;
             assert_eq!(logged()[before..], missing);
             if missing.is_empty() {
@@ -158,7 +158,7 @@ mod tests {
             ("AWS_SECRET_ACCESS_KEY", "test"),
         ]);
         let secrets = Secrets::new(&database.aws(&env, BTreeMap::new()), clock.clone(), ["gone"]);
-        let service = Service { verifier: issuer().verifier(&clock), tables: Vec::new(), secrets };
+        let service = Service { secrets, ..Service::new(issuer().verifier(&clock), Vec::new()) };
         for (seconds, reads) in [(0, 1), (9, 1), (1, 2), (9, 2)] {
             clock.advance(SignedDuration::from_secs(seconds));
             let _answer = ask(&service).await.expect(StatusCode::SERVICE_UNAVAILABLE);

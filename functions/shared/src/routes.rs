@@ -21,13 +21,14 @@ use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::config::{ConfigError, Env};
 use crate::db::Table;
-use crate::http::{self as front, BODY_LIMIT, Json};
+use crate::http::{self as front, BODY_LIMIT, Json, Origin};
 #[cfg(feature = "openapi")]
 use crate::openapi::{Described, Operation, Schemas};
 use crate::paths::PATHS;
 use crate::problem::Problem;
 use crate::readiness::{self, Secrets};
-use crate::token::{Caller, LoadError, Verifier};
+use crate::run::Failure;
+use crate::token::{Caller, Verifier};
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,30 +58,45 @@ pub struct Route {
 #[derive(Debug, Clone)]
 pub struct Service {
     /// The one verifier of tokens.
-    pub verifier: Arc<Verifier>,
+    pub(crate) verifier: Arc<Verifier>,
     /// The tables that must answer before the function counts as ready.
-    pub tables: Vec<Table>,
+    pub(crate) tables: Vec<Table>,
     /// The secrets that must be readable by then.
-    pub secrets: Secrets,
+    pub(crate) secrets: Secrets,
+    /// Where requests must come from.
+    pub(crate) origin: Origin,
 }
 
 impl Service {
-    /// Reads the verification keys and the revocations, where a function starts.
+    /// One that needs no secrets, and that requests reach from anywhere.
+    pub fn new(verifier: Arc<Verifier>, tables: Vec<Table>) -> Self {
+        Self { verifier, tables, secrets: Secrets::default(), origin: Origin::default() }
+    }
+
+    /// Reads the verification keys and the revocations, where a function starts, and where requests must come from.
     pub async fn load(
         env: &Env,
         aws: &Aws,
         tables: impl IntoIterator<Item = Table>,
-    ) -> Result<Self, LoadError> {
-        let verifier = Arc::new(Verifier::load(env, aws, Clock::system()).await?);
-        let service = Self { verifier, tables: tables.into_iter().collect(), secrets: Secrets::default() };
+    ) -> Result<Self, Failure> {
+        let verifier = async { Verifier::load(env, aws, Clock::system()).await.map_err(Failure::from) };
+        let (verifier, origin) = tokio::try_join!(verifier, Origin::load(env, aws))?;
+        let service = Self::new(Arc::new(verifier), tables.into_iter().collect()).behind(origin);
         Ok(service.with_secrets(env, aws, &[])?)
+    }
+
+    /// The same, which requests must reach from there.
+    #[must_use]
+    pub fn behind(self, origin: Origin) -> Self {
+        Self { origin, ..self }
     }
 
     /// The same, which also reads the secrets that these variables name, and not only the verification keys.
     pub fn with_secrets(self, env: &Env, aws: &Aws, variables: &[&str]) -> Result<Self, ConfigError> {
         let names =
             ["VERIFICATION_KEYS_SECRET"].iter().chain(variables).map(|variable| env.required(variable));
-        let names: Vec<_> = names.collect::<Result<_, _>>()?;
+        let mut names: Vec<_> = names.collect::<Result<_, _>>()?;
+        names.extend(env.optional("ORIGIN_SECRET"));
         Ok(Self { secrets: Secrets::new(aws, Clock::system(), names), ..self })
     }
 }
@@ -243,8 +259,9 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             let limit = middleware::from_fn(move |request, next| front::limit(body_limit, request, next));
             router = router.route(&route.path, handler.route_layer(guard).route_layer(limit));
         }
+        let origin = service.origin.clone();
         let ready = Router::new().route(&ready_path, get(ready)).with_state(service);
-        front::finish(router.with_state(state).merge(ready))
+        front::finish(router.with_state(state).merge(ready), origin)
     }
 
     fn ready_path(&self) -> String {

@@ -11,7 +11,6 @@ use shared::clock::Clock;
 use shared::db::Transaction;
 use shared::http::{Json, OptionalJson, Path, Query};
 use shared::page::PageQuery;
-use shared::readiness::Secrets;
 use shared::routes::{Access, Routes, Service};
 use shared::testing::{Database, call, issuer};
 use shared::token::{Caller, RevocationLog};
@@ -45,10 +44,7 @@ fn routes() -> Routes<()> {
 async fn router() -> Router {
     let verifier = issuer().verifier(&Clock::fixed(now()));
     let database = Database::new(&["UserTable"]).await;
-    routes().into_router(
-        (),
-        Service { verifier, tables: vec![database.table("UserTable")], secrets: Secrets::default() },
-    )
+    routes().into_router((), Service::new(verifier, vec![database.table("UserTable")]))
 }
 
 #[tokio::test]
@@ -143,8 +139,7 @@ async fn a_revoked_session_is_a_bad_token_and_no_revocations_are_an_outage() {
     let clock = Clock::fixed(now());
     let database = Database::new(&["RevocationTable"]).await;
     let verifier = issuer().verifier_with_revocations(&clock, &database);
-    let router =
-        routes().into_router((), Service { verifier, tables: Vec::new(), secrets: Secrets::default() });
+    let router = routes().into_router((), Service::new(verifier, Vec::new()));
     let token = issuer().admin_token(Uuid::from_u128(1), now());
     let guarded = ["/caller", "/optional", "/admin", "/forgetful"];
     let get = |path: &'static str| call(Method::GET, path).token(&token).send(&router);
@@ -194,8 +189,7 @@ async fn answers_are_not_stored_and_readiness_asks_the_table() {
 
     let verifier = issuer().verifier(&Clock::fixed(now()));
     let absent = Database::new(&[]).await.table("UserTable");
-    let router =
-        routes().into_router((), Service { verifier, tables: vec![absent], secrets: Secrets::default() });
+    let router = routes().into_router((), Service::new(verifier, vec![absent]));
     let down = call(Method::GET, "/demo/ready").send(&router).await;
     assert!(down.status.is_server_error(), "{}", down.status);
 }

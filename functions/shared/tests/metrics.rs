@@ -13,7 +13,6 @@ use shared::http::Json;
 use shared::metrics;
 use shared::money::Money;
 use shared::problem::Problem;
-use shared::readiness::Secrets;
 use shared::routes::{Access, Routes, Service};
 use shared::testing::{call, issuer};
 
@@ -83,8 +82,7 @@ async fn what_happened_is_counted_in_one_line_and_one_more_for_each_further_dime
             metrics::revenue(eur(1));
             Json(())
         });
-    let service =
-        Service { verifier: issuer().verifier(&clock), tables: Vec::new(), secrets: Secrets::default() };
+    let service = Service::new(issuer().verifier(&clock), Vec::new());
     let router = declared.into_router((), service);
     let get = |path: &'static str| call(Method::GET, path);
     let _answer = get("/shop").send(&router).await.expect(StatusCode::OK);

@@ -32,6 +32,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::invoke::Functions;
+use crate::watch::Environment;
 use aws::Aws;
 pub use drain::drain;
 use feed::Feed;
@@ -114,17 +115,38 @@ impl Delivery {
                 schedules.push(Timer::new(function, schedule)?);
             }
         }
-        let functions = template.functions().iter();
-        let feedback =
-            functions.filter_map(|function| Feedback::of(function, emulator_url, state_dir)).collect();
-        Ok(Self {
+        let mut delivery = Self {
             mappings,
             schedules,
-            feedback,
+            feedback: Vec::new(),
             emulator_url: emulator_url.to_owned(),
             watch_url: watch_url.to_owned(),
             state_dir: state_dir.to_owned(),
-        })
+        };
+        for function in template.functions() {
+            let feedback = Feedback::of(function, &function.environment, emulator_url, state_dir);
+            delivery.feedback.extend(feedback);
+        }
+        Ok(delivery)
+    }
+
+    /// Only what SES reports of mails, for functions that a stack has, whose resources are called as in `environment`.
+    pub fn of_reports(
+        template: &Template,
+        environment: &Environment,
+        emulator_url: &str,
+        watch_url: &str,
+        state_dir: &Path,
+    ) -> Self {
+        let feedback = |function| Feedback::of(function, environment, emulator_url, state_dir);
+        Self {
+            mappings: Vec::new(),
+            schedules: Vec::new(),
+            feedback: template.functions().iter().filter_map(feedback).collect(),
+            emulator_url: emulator_url.to_owned(),
+            watch_url: watch_url.to_owned(),
+            state_dir: state_dir.to_owned(),
+        }
     }
 }
 

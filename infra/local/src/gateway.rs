@@ -7,6 +7,8 @@
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
 
 mod answer;
+pub mod cors;
+mod distribution;
 mod event;
 mod route;
 #[cfg(test)]
@@ -26,10 +28,12 @@ use axum::response::Response;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tower_http::cors::CorsLayer;
 use tracing::warn;
 
 use crate::ambient;
 use crate::invoke::{Failure, Functions};
+pub use distribution::Distribution;
 pub use route::Table;
 
 /// Most bytes of a request's body, as on AWS.
@@ -55,6 +59,10 @@ pub struct Target {
     pub watch_url: String,
     /// Is notified when a function takes long.
     pub doubt: Arc<Notify>,
+    /// What answers browsers that ask for pages of other origins; `None`: nothing does.
+    pub cors: Option<CorsLayer>,
+    /// What stands in front; `None`: nothing does.
+    pub distribution: Option<Distribution>,
     /// Pages of the local run itself, which are on this port too; every other request is the function's.
     pub pages: Router,
 }
@@ -80,9 +88,13 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<()> {
     let functions = Functions::new(&target.watch_url, Arc::clone(&target.doubt))?;
-    let pages = target.pages.clone().with_state(());
+    let (pages, cors) = (target.pages.clone().with_state(()), target.cors.clone());
     let router = pages.fallback(forward).method_not_allowed_fallback(forward);
     let router = router.with_state(Arc::new(Gateway { functions, target }));
+    let router = match cors {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
     let mut servers = JoinSet::new();
     for listener in listeners {
         let service = router.clone().into_make_service_with_connect_info::<SocketAddr>();
@@ -137,7 +149,7 @@ impl Gateway {
         peer: SocketAddr,
         request_id: &str,
     ) -> Result<Response, Refusal> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let body = to_bytes(body, LARGEST_BODY).await.map_err(|error| {
             // axum wraps the one error that says so.
             if format!("{error:?}").contains("LengthLimitError") {
@@ -146,6 +158,11 @@ impl Gateway {
                 Refusal::new(StatusCode::BAD_REQUEST, "the body broke off".to_owned())
             }
         })?;
+        if let Some(distribution) = &self.target.distribution {
+            distribution.mark(&mut parts.headers, peer.ip()).await.map_err(|error| {
+                Refusal::new(StatusCode::BAD_GATEWAY, format!("the distribution's secret is {error:#}"))
+            })?;
+        }
         let event = event::event(&parts, &body, peer.ip(), request_id, ambient::now())
             .map_err(|reason| Refusal::new(StatusCode::BAD_REQUEST, reason.to_owned()))?;
         let answer = self.functions.invoke(&callee.function, &event, callee.timeout).await?;

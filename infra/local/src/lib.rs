@@ -17,6 +17,7 @@ pub mod guard;
 pub mod invoke;
 pub mod keys;
 pub mod logs;
+pub mod new;
 pub mod operator;
 pub mod outbox;
 pub mod ports;

@@ -14,7 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 /// Prefix of our own messages.
 const OURS: &str = "local";
 /// Prefix of what cargo and `cargo lambda watch` say.
-const WATCH: &str = "watch";
+pub(crate) const WATCH: &str = "watch";
 /// As wide as the longest function's name.
 const WIDTH: usize = 19;
 /// ANSI colours of the services, in order of appearance; red is left for trouble.

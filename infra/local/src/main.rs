@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
 use local::delivery::Redrive;
-use local::deploy::{self, Deployment};
+use local::deploy::{self, Before, Deployment};
 use local::guard::Drain;
 use local::logs::Console;
+use local::new::Plan;
 use local::process::Guard;
 use local::system::{self, Options, Scope, System};
 use local::workspace::Workspace;
@@ -64,6 +65,11 @@ enum Subcommands {
         /// The queue, such as `NotificationDeadLetters`; all of them when none is given.
         queue: Option<String>,
     },
+    /// Makes a new service, in the shape of the others; needs no running system.
+    New {
+        /// Its name, such as wishlist.
+        name: String,
+    },
     /// Writes what Notification's messages look like; needs no running system.
     Preview {
         /// The event, such as order-shipped; all of them where none is named.
@@ -99,6 +105,13 @@ enum Subcommands {
         /// Deploy what the last `sam build` made.
         #[arg(long)]
         no_build: bool,
+        /// Deploy this older version first and update it: what it wrote must be there. Without it, and without `--keep`, what is first
+        /// is the fixture in tests/fixtures/upgrade.
+        #[arg(long, value_name = "REVISION")]
+        from: Option<String>,
+        /// Make what the older version wrote the fixture.
+        #[arg(long, requires = "from")]
+        record: bool,
     },
     /// Stands between this program and one that it starts; see guard.rs.
     #[command(name = guard::SUBCOMMAND, hide = true)]
@@ -154,6 +167,11 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Some(Subcommands::Redrive { queue }) => redrive(queue).await,
+        Some(Subcommands::New { name }) => {
+            let root = Workspace::find()?.root;
+            println!("{}", Plan::of(&root, &name)?.carry_out(&root)?);
+            Ok(ExitCode::SUCCESS)
+        }
         Some(Subcommands::Preview { event, locale, all }) => {
             let directory = Workspace::find()?.local().join("preview");
             let locales = if all { &LOCALES[..] } else { &[locale.as_str()] };
@@ -174,7 +192,14 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             println!("{}", simulate::summary(&report, &urls));
             Ok(if report.unplanned.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        Some(Subcommands::Deploy { keep, no_build }) => rehearse(keep, !no_build).await,
+        Some(Subcommands::Deploy { keep, no_build, from, record }) => {
+            let before = match from {
+                Some(revision) => Before::Revision { revision, record },
+                None if keep => Before::Nothing,
+                None => Before::Fixture,
+            };
+            rehearse(keep, !no_build, before).await
+        }
         command => {
             let mut options = Options::documented(Workspace::find()?)?;
             options.reset = arguments.reset;
@@ -241,15 +266,14 @@ async fn until_stopped(options: Options) -> Result<ExitCode> {
 }
 
 /// Deploys, checks and deletes; with `keep` it waits for a signal in between.
-async fn rehearse(keep: bool, build: bool) -> Result<ExitCode> {
+async fn rehearse(keep: bool, build: bool, before: Before) -> Result<ExitCode> {
     let console = Console::terminal();
     let options = deploy::Options {
         workspace: Workspace::find()?,
         guard: Guard::this_program()?,
         console: console.clone(),
         build,
-        functions_endpoint: None,
-        emulator_port: None,
+        before,
     };
     let mut signals = Signals::new()?;
     let rehearsal = async {

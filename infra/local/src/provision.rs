@@ -102,6 +102,7 @@ fn indexes(table: &Value) -> BTreeSet<String> {
 }
 
 /// AWS's JSON protocols, spoken to an emulator, which does not check signatures.
+#[derive(Debug)]
 pub(crate) struct Wire {
     client: Client,
     endpoint: String,

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::delivery::{self, Delivery};
 use crate::emulator::Emulator;
-use crate::gateway::{self, Callee, Table, Target};
+use crate::gateway::{self, Callee, Distribution, Table, Target};
 use crate::keys::Keys;
 use crate::logs::Console;
 use crate::ports::Ports;
@@ -223,6 +223,7 @@ impl System {
             options.concurrency
         ));
         self.functions = template.functions().to_vec();
+        let distribution = Distribution::of(&self.addresses.environment).await?;
         let settings = Settings {
             workspace: workspace.clone(),
             guard: guard.clone(),
@@ -233,12 +234,14 @@ impl System {
             reload: options.reload,
             environment_file: options.environment_file.clone(),
             empty: workspace.local().join("empty"),
+            distribution: distribution.clone(),
         };
         let watch = self.watch.insert(Watch::start(settings)?);
         watch.warm_up(&self.functions).await.context("a function cannot run")?;
         let routes = Arc::new(Table::new(template.functions()));
         let default = template.default_route().context("template.yaml has no $default route")?;
         let default = Callee { function: default.name.clone(), timeout: default.timeout };
+        let cors = template.cors()?.map(|cors| gateway::cors::layer(&cors)).transpose()?;
         for (name, port) in &self.ports.services {
             let pages = match name.as_str() {
                 outbox::SERVICE => outbox::pages(&self.emulator.url)?,
@@ -250,6 +253,8 @@ impl System {
                 routes: Arc::clone(&routes),
                 watch_url: watch.url.clone(),
                 doubt: Arc::clone(&self.doubt),
+                cors: cors.clone(),
+                distribution: distribution.clone(),
                 pages,
             };
             let listeners = gateway::listen(*port).await;

@@ -141,12 +141,12 @@ impl Venv<'_> {
 /// Lets one run at a time install.
 async fn begin(workspace: &Workspace, console: &Console) -> Result<File> {
     fs::create_dir_all(workspace.local()).context("cannot create target/local")?;
-    lock(&workspace.local().join("tools.lock"), console).await
+    lock(&workspace.local().join("tools.lock"), "waiting for another run to install the tools", console).await
 }
 
 /// Locks the file, after whoever holds it. By asking again and again: `File::lock` would block the whole program, and
 /// Ctrl-C with it.
-async fn lock(path: &Path, console: &Console) -> Result<File> {
+pub(crate) async fn lock(path: &Path, waiting: &str, console: &Console) -> Result<File> {
     let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
     let mut told = false;
     loop {
@@ -154,7 +154,7 @@ async fn lock(path: &Path, console: &Console) -> Result<File> {
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) if told => {}
             Err(TryLockError::WouldBlock) => {
-                console.say("waiting for another run to install the tools");
+                console.say(waiting);
                 told = true;
             }
             Err(TryLockError::Error(error)) => {
@@ -194,7 +194,7 @@ mod tests {
         fs::create_dir_all(&directory).unwrap();
         let path = directory.join("lock");
         let console = Console::file(&directory.join("log")).unwrap();
-        let held = lock(&path, &console).await.unwrap();
+        let held = lock(&path, "waiting", &console).await.unwrap();
         // Lets go in the end, so that a wait that blocks the program fails this test instead of hanging it.
         let (stopped, until_stopped) = mpsc::channel::<()>();
         let holder = thread::spawn(move || {
@@ -203,11 +203,11 @@ mod tests {
         });
         tokio::select! {
             biased;
-            _ = lock(&path, &console) => panic!("the wait could not be stopped"),
+            _ = lock(&path, "waiting", &console) => panic!("the wait could not be stopped"),
             () = tokio::task::yield_now() => drop(stopped),
         }
         holder.join().unwrap();
-        lock(&path, &console).await.unwrap();
+        lock(&path, "waiting", &console).await.unwrap();
         fs::remove_dir_all(&directory).unwrap();
     }
 }

@@ -15,12 +15,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use reqwest::Client;
+use reqwest::header::HeaderMap;
 use template::{Function, REGION};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{sleep, timeout};
 
+use crate::gateway::Distribution;
 use crate::logs::{Console, News};
 use crate::process::{Child, Guard};
 use crate::tools::Tools;
@@ -108,6 +110,8 @@ pub struct Settings {
     pub environment_file: PathBuf,
     /// A directory that holds nothing, to watch when there is nothing to watch for.
     pub empty: PathBuf,
+    /// By way of which the functions are invoked first; `None`: none stands in front.
+    pub distribution: Option<Distribution>,
 }
 
 /// A running `cargo lambda watch`.
@@ -163,6 +167,11 @@ impl Watch {
         self.listens().await?;
         for function in functions {
             let Some(invocation) = first_invocation(&self.url, function, &client) else { continue };
+            let mut headers = HeaderMap::new();
+            if let Some(distribution) = &self.settings.distribution {
+                distribution.mark(&mut headers, Ipv4Addr::LOCALHOST.into()).await?;
+            }
+            let invocation = invocation.headers(headers);
             let name = &function.name;
             let answer = tokio::select! {
                 answer = invocation.timeout(PATIENCE).send() => answer,

@@ -130,7 +130,11 @@ impl Scope {
                 if let Some(value) = self.parameters.get(name) {
                     return Ok(Some(value.clone()));
                 }
-                match self.kind_of(name)? {
+                // A resource that SAM makes of another: `Api.Stage`.
+                let (resource, made) = name.split_once('.').unwrap_or((name, ""));
+                match self.kind_of(resource)? {
+                    "AWS::Serverless::HttpApi" if made == "Stage" => "$default".to_owned(),
+                    _ if !made.is_empty() => bail!("not understood by infra/template"),
                     "AWS::SQS::Queue" => format!("https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}"),
                     "AWS::SNS::Topic" => arn(name, "AWS::SNS::Topic"),
                     _ => name.to_owned(),

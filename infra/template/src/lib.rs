@@ -5,6 +5,7 @@
 //! that callers see plain values. A resource's physical name is its logical id. What is not understood is an error, never
 //! a silent difference between the laptop and AWS.
 
+mod cors;
 mod function;
 mod globals;
 mod intrinsics;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+pub use cors::Cors;
 pub use function::{Function, Schedule, ScheduleKind, StartingPosition, StreamMapping};
 pub use policy::Statement;
 use resource::Resource;
@@ -115,6 +117,13 @@ impl Template {
         self.functions().iter().find(takes_the_rest)
     }
 
+    /// Which pages of other origins may call the API; `None`: none.
+    pub fn cors(&self) -> Result<Option<Cors>> {
+        let mut apis = self.resources.values().filter(|resource| resource.kind == "AWS::Serverless::HttpApi");
+        let configured = apis.find_map(|api| api.properties.get("CorsConfiguration"));
+        configured.map(Cors::read).transpose().context("CorsConfiguration")
+    }
+
     /// The function with this name, which is its binary's.
     pub fn function(&self, name: &str) -> Option<&Function> {
         self.functions.iter().find(|function| function.name == name)
@@ -143,6 +152,10 @@ impl Template {
 #[cfg(test)]
 mod costs_tests;
 #[cfg(test)]
+mod edge_tests;
+#[cfg(test)]
 mod operation_tests;
+#[cfg(test)]
+mod policy_tests;
 #[cfg(test)]
 mod tests;

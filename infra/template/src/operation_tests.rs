@@ -7,8 +7,9 @@ use serde_json::Value;
 use super::*;
 
 /// Whatever is optional, enabled.
-const EVERYTHING: [(&str, &str); 4] = [
+const EVERYTHING: [(&str, &str); 5] = [
     ("AlarmEmail", "alarms@shop.example"),
+    ("Cdn", "enabled"),
     ("EventArchive", "enabled"),
     ("EventBus", "enabled"),
     ("MonthlyBudget", "10"),
@@ -25,7 +26,7 @@ const GATEWAY_TIMEOUT: u64 = 30;
 /// Nobody calls them by their alias: CloudFormation, Secrets Manager and operators invoke the newest.
 const WITHOUT_ALIAS: [&str; 3] = ["AuthBootstrapFunction", "AuthRotationFunction", "AuthOperatorFunction"];
 
-fn load(parameters: &[(&str, &str)]) -> Template {
+pub(crate) fn load(parameters: &[(&str, &str)]) -> Template {
     let parameters = parameters.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     Template::load(&workspace_root(), &parameters).expect("template.yaml loads")
 }
@@ -36,7 +37,7 @@ fn document() -> Value {
     yaml::parse(&text).expect("YAML")
 }
 
-fn all<'a>(template: &'a Template, kind: &'a str) -> impl Iterator<Item = (&'a str, &'a Value)> {
+pub(crate) fn all<'a>(template: &'a Template, kind: &'a str) -> impl Iterator<Item = (&'a str, &'a Value)> {
     let found = template.resources.iter().filter(move |(_, resource)| resource.kind == kind);
     let found: Vec<_> = found.map(|(id, resource)| (id.as_str(), &resource.properties)).collect();
     assert!(!found.is_empty(), "there is no {kind}");
@@ -189,15 +190,18 @@ fn a_parameter_of_a_functions_environment_makes_another_version() {
             continue;
         }
         let merged = globals::merged(&document, declared);
-        let used = names(&merged["Properties"]["Environment"]);
-        let described = names(&merged["Properties"]["VersionDescription"]);
+        let conditions = &document["Conditions"];
+        let used = names(&merged["Properties"]["Environment"], conditions);
+        let described = names(&merged["Properties"]["VersionDescription"], conditions);
         let used: BTreeSet<&String> = used.iter().filter(|name| parameters.contains(name)).collect();
         assert_eq!(described.iter().collect::<BTreeSet<_>>(), used, "{id}");
     }
 }
 
-/// What `Ref` and `Fn::Sub` name in it.
-fn names(value: &Value) -> BTreeSet<String> {
+/// What `Ref` and `Fn::Sub` name in it, and in the conditions that it depends on.
+fn names(value: &Value, conditions: &Value) -> BTreeSet<String> {
+    let among = |values: &Vec<Value>| values.iter().flat_map(|value| names(value, conditions)).collect();
+    let of_condition = |name: &Value| names(&conditions[name.as_str().unwrap_or_default()], conditions);
     match value {
         Value::Object(object) => object
             .iter()
@@ -207,10 +211,12 @@ fn names(value: &Value) -> BTreeSet<String> {
                     let parts = text.split("${").skip(1);
                     parts.filter_map(|part| Some(part.split_once('}')?.0.to_owned())).collect()
                 }
-                (_, value) => names(value),
+                ("Condition", name) => of_condition(name),
+                ("Fn::If", Value::Array(parts)) => &of_condition(&parts[0]) | &among(parts),
+                (_, value) => names(value, conditions),
             })
             .collect(),
-        Value::Array(values) => values.iter().flat_map(names).collect(),
+        Value::Array(values) => among(values),
         _ => BTreeSet::new(),
     }
 }

@@ -9,7 +9,6 @@ use cart::store::CartStore;
 use http::{Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use notification::store::NotificationStore;
-use notification::unsubscribe::{KeptLinkKeys, LinkKeys};
 use order::expiry::Expiry;
 use order::store::OrderStore;
 use payment::provider::stripe::StripeSecret;
@@ -19,8 +18,8 @@ use serde_json::json;
 use shared::clock::Clock;
 use shared::id::Generator;
 use shared::idempotency::Idempotency;
-use shared::readiness::Secrets;
 use shared::routes::Service;
+use shared::secret::{ReplaceableSecret, Values};
 use shared::testing::{Database, issuer};
 use user::model::Address;
 use user::store::UserStore;
@@ -65,11 +64,7 @@ impl Shop {
         let payments = PaymentStore::new(table("PaymentTable"));
         let users = UserStore::new(table("UserTable"));
         let idempotency = |name: &str| Idempotency::new(table(name), clock.clone(), ids.clone());
-        let service = |name: &str| Service {
-            verifier: issuer().verifier(&clock),
-            tables: vec![table(name)],
-            secrets: Secrets::default(),
-        };
+        let service = |name: &str| Service::new(issuer().verifier(&clock), vec![table(name)]);
         let cart = cart::State { carts: carts.clone(), clock: clock.clone(), ids: ids.clone() };
         let order = order::State {
             orders: orders.clone(),
@@ -104,8 +99,8 @@ impl Shop {
             notification: notification::router(
                 notification::State {
                     notifications: NotificationStore::new(table("NotificationTable")),
-                    link_keys: KeptLinkKeys::fixed(
-                        LinkKeys::parse(&format!(r#"{{"current":"{}"}}"#, "k".repeat(32))).unwrap(),
+                    link_keys: ReplaceableSecret::fixed(
+                        Values { current: "k".repeat(32), previous: None },
                         &clock,
                     ),
                     clock: clock.clone(),

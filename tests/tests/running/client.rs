@@ -18,8 +18,8 @@ use uuid::Uuid;
 
 use crate::{directory, system};
 
-/// How long a condition may take to come true on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a condition may take to come true on a busy machine; schedules come every minute.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What a service answered.
 #[derive(Debug)]

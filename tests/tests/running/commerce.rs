@@ -75,6 +75,20 @@ async fn a_checkout_and_a_payment_that_are_sent_again_happen_once() {
 }
 
 #[tokio::test]
+async fn an_idempotency_key_whose_request_was_refused_may_be_used_again() {
+    let client = Client::new();
+    let (user, product) = (client.new_user().await, client.new_product(5).await);
+    let body = json!({"payment_method": "pm_card_visa"});
+    assert_eq!(
+        post_keyed(&client, &user, "payment", "/pay", &body).await.status,
+        409,
+        "there is nothing to pay"
+    );
+    client.order(&user, &product, 1).await.expect(201);
+    post_keyed(&client, &user, "payment", "/pay", &body).await.expect(201);
+}
+
+#[tokio::test]
 async fn the_stock_of_an_order_that_nobody_pays_comes_back_by_itself() {
     let client = Client::new();
     let (user, product) = (client.new_user().await, client.new_product(5).await);

@@ -18,7 +18,7 @@ use crate::sessions::OF_CALLERS;
 use crate::system;
 
 /// The content of one of the two secrets.
-async fn secret(variable: &str) -> Value {
+pub(crate) async fn secret(variable: &str) -> Value {
     let env = Env::of(system().addresses.environment.clone());
     let client = Aws::new(&env).unwrap().secrets_manager();
     let output = client.get_secret_value().secret_id(env.required(variable).unwrap()).send().await.unwrap();

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod bad_tokens;
+mod catalogue;
 mod client;
 mod commerce;
 mod documented;
@@ -13,14 +14,18 @@ mod keys;
 mod killed;
 mod mail;
 mod observe;
+mod operator;
 mod parallel;
 #[cfg(target_os = "linux")]
 mod processes;
+mod quiet_hours;
+mod runbooks;
 mod sessions;
 mod shopping;
 mod stripe;
 mod throttle;
 mod upgrade;
+mod visitors;
 mod watch;
 
 use std::io::Write as _;

@@ -1,9 +1,12 @@
 //! What the log tells: the whole life of an order under one trace, and what was counted.
 
+use std::collections::BTreeMap;
+
 use http::Method;
 use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::id::Generator;
+use template::{Template, workspace_root};
 
 use crate::client::{Client, admin_token};
 use crate::directory;
@@ -99,4 +102,19 @@ async fn functions_print_what_they_count() {
     }
     let other = counted("order", &["Revenue"]);
     assert_eq!(other, [json!(null); 0], "revenue is what was paid, not what was ordered");
+}
+
+#[tokio::test]
+async fn each_schedule_invokes_its_function() {
+    let client = Client::new();
+    let template = Template::load(&workspace_root(), &BTreeMap::new()).unwrap();
+    let scheduled: Vec<_> =
+        template.functions().iter().filter(|function| !function.schedules.is_empty()).collect();
+    assert!(!scheduled.is_empty());
+    for function in scheduled {
+        // It has no other caller, and counts each of its starts.
+        assert!(function.routes.is_empty() && function.streams.is_empty(), "{}", function.name);
+        let what = format!("{} is invoked", function.name);
+        client.eventually(&what, || async { counted(&function.name, &["ColdStarts"]).pop() }).await;
+    }
 }

@@ -51,6 +51,20 @@ async fn a_new_customer_shops_pays_and_receives() {
 }
 
 #[tokio::test]
+async fn an_address_that_is_deleted_is_gone() {
+    let client = Client::new();
+    let user = client.new_user().await;
+    let address =
+        json!({"name": "A", "line1": "1 Main St", "city": "Berlin", "postal_code": "10115", "country": "DE"});
+    let stored = client.post("user", "/profile/addresses", &user.token, Some(address)).await.expect(201);
+    let path = format!("/profile/addresses/{}", stored["id"].as_str().unwrap());
+    let delete = || client.call(Method::DELETE, "user", &path, &user.token, None);
+    assert_eq!(delete().await.status, 204);
+    assert_eq!(client.get("user", &path, &user.token).await.status, 404);
+    assert_eq!(delete().await.status, 404);
+}
+
+#[tokio::test]
 async fn what_is_anothers_does_not_exist() {
     let client = Client::new();
     let (owner, other) = (client.new_user().await, client.new_user().await);

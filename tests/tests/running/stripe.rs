@@ -22,7 +22,6 @@ use shared::clock::Clock;
 use shared::id::Generator;
 use shared::idempotency::Idempotency;
 use shared::page::PageQuery;
-use shared::readiness::Secrets;
 use shared::routes::Service;
 use shared::testing::{Answer, Database, call, issuer};
 use tokio::net::TcpListener;
@@ -70,8 +69,7 @@ impl Shop {
             clock: clock.clone(),
             payments,
         };
-        let service =
-            Service { verifier: issuer().verifier(&clock), tables: Vec::new(), secrets: Secrets::default() };
+        let service = Service::new(issuer().verifier(&clock), Vec::new());
         let router = payment::router(state.clone(), service);
         let shop = Self { router, state, http, peer, _process: process };
         shop.until("localstripe answers", || async { shop.http.get(&shop.peer).send().await.is_ok() }).await;

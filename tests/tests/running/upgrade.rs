@@ -194,7 +194,7 @@ async fn pay(client: &Client, token: &str, order: &str) -> crate::client::Answer
 }
 
 /// A user with a second factor: name, password, the secret's URI and the recovery codes.
-async fn enrol(client: &Client) -> Value {
+pub(crate) async fn enrol(client: &Client) -> Value {
     let user = client.new_user().await;
     let password = json!({"password": user.password});
     let enrolment = client.post("auth", "/totp", &user.token, Some(password)).await.expect(200);

@@ -8,7 +8,6 @@ use shared::clock::Clock;
 use shared::db::{Key, Transaction, TransactionError};
 use shared::id::Generator;
 use shared::money::Money;
-use shared::readiness::Secrets;
 use shared::routes::Service;
 use shared::testing::{Answer, Call, Database, call, issuer};
 use uuid::Uuid;
@@ -37,11 +36,7 @@ impl App {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let database = Database::new(&["CartTable"]).await;
         let carts = CartStore::new(database.table("CartTable"));
-        let service = Service {
-            verifier: issuer().verifier(&Clock::fixed(now)),
-            tables: vec![carts.table()],
-            secrets: Secrets::default(),
-        };
+        let service = Service::new(issuer().verifier(&Clock::fixed(now)), vec![carts.table()]);
         let clock = Clock::fixed(now);
         let state = State { carts: carts.clone(), clock: clock.clone(), ids: Generator::system() };
         Self {

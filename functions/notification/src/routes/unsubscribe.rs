@@ -54,9 +54,7 @@ pub(crate) async fn post(
 }
 
 async fn link(app: &App, token: &str) -> Result<Unsubscribe, Problem> {
-    app.link_keys
-        .verify(token)
-        .await
+    Unsubscribe::verify(token, &*app.link_keys.get().await)
         .ok_or_else(|| Problem::not_found("This link is not one of ours, or was cut off"))
 }
 
@@ -101,8 +99,9 @@ mod tests {
     use crate::testing::App;
     use crate::unsubscribe::Unsubscribe;
 
-    fn path(app: &App, topic: Topic) -> String {
-        let token = app.worker.link_keys.sign(Unsubscribe { user_id: Uuid::from_u128(1), topic });
+    async fn path(app: &App, topic: Topic) -> String {
+        let keys = app.worker.link_keys.get().await;
+        let token = Unsubscribe { user_id: Uuid::from_u128(1), topic }.sign(&keys);
         format!("/notifications/unsubscribe/{token}")
     }
 
@@ -118,7 +117,7 @@ mod tests {
     #[tokio::test]
     async fn one_click_ends_mail_of_its_topic_and_nothing_else() {
         let app = App::new().await;
-        let path = path(&app, Topic::OrderPaid);
+        let path = path(&app, Topic::OrderPaid).await;
         let looked = call(Method::GET, &path).send(&app.router).await.expect(StatusCode::OK);
         assert!(looked.headers["content-type"].to_str().unwrap().starts_with("text/html"));
         assert_eq!(wanted(&app).await, Topic::ALL, "looking changes nothing");
@@ -137,7 +136,7 @@ mod tests {
         let app = App::new().await;
         let mut clicks = JoinSet::new();
         for topic in Topic::ALL {
-            let (router, path) = (app.router.clone(), path(&app, topic));
+            let (router, path) = (app.router.clone(), path(&app, topic).await);
             clicks.spawn(async move { call(Method::POST, &path).send(&router).await.status });
         }
         assert!(clicks.join_all().await.into_iter().all(|status| status == StatusCode::OK));
@@ -162,14 +161,14 @@ mod tests {
             .put(&key, &json!({ "preferences": preferences }))
             .await
             .unwrap();
-        let _page = post(&app, &path(&app, Topic::OrderPaid), &[]).await.expect(StatusCode::OK);
+        let _page = post(&app, &path(&app, Topic::OrderPaid).await, &[]).await.expect(StatusCode::OK);
         assert_eq!(wanted(&app).await, Topic::ALL[2..]);
     }
 
     #[tokio::test]
     async fn the_other_button_ends_all_mail() {
         let app = App::new().await;
-        let _page = post(&app, &path(&app, Topic::OrderPaid), &[("scope", "everything")])
+        let _page = post(&app, &path(&app, Topic::OrderPaid).await, &[("scope", "everything")])
             .await
             .expect(StatusCode::OK);
         assert_eq!(wanted(&app).await, []);
@@ -178,7 +177,7 @@ mod tests {
     #[tokio::test]
     async fn a_forged_link_is_no_path_and_changes_nothing() {
         let app = App::new().await;
-        let good = path(&app, Topic::OrderPaid);
+        let good = path(&app, Topic::OrderPaid).await;
         let other_user = good.replace("0001.", "0002.");
         let other_topic = good.replace("order_paid", "order_placed");
         for forged in [

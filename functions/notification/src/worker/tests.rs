@@ -13,6 +13,7 @@ use user::model::{Email, Phone};
 
 use super::*;
 use crate::testing::{App, ORDER_ID, life, order, profile};
+use crate::unsubscribe::Unsubscribe;
 
 const EMAIL: &str = "mahindra@example.com";
 const PHONE: &str = "+15551234567";
@@ -311,7 +312,8 @@ async fn a_mail_says_how_to_end_mails_like_it_and_what_feedback_is_about() {
     assert_eq!(header("List-Id"), "<order-placed.notifications.api.example.com>");
     let link = header("List-Unsubscribe");
     let link = link.strip_prefix("<https://api.example.com/notifications/unsubscribe/").unwrap();
-    let link = app.worker.link_keys.verify(link.strip_suffix('>').unwrap()).unwrap();
+    let keys = app.worker.link_keys.get().await;
+    let link = Unsubscribe::verify(link.strip_suffix('>').unwrap(), &keys).unwrap();
     assert_eq!((link.user_id, link.topic), (profile().user_id, crate::model::Topic::OrderPlaced));
     let id = app.notifications().await[0]["id"].as_str().unwrap().to_owned();
     assert_eq!(envelope.tags, [("user", profile().user_id.to_string()), ("notification", id)]);

@@ -13,7 +13,6 @@ use shared::db::{Key, TransactionError};
 use shared::id::Generator;
 use shared::idempotency::Idempotency;
 use shared::money::Money;
-use shared::readiness::Secrets;
 use shared::routes::Service;
 use shared::testing::{Answer, Database, call, issuer};
 use user::model::{Address, Label};
@@ -59,11 +58,7 @@ impl App {
             clock: clock.clone(),
             ids,
         };
-        let service = Service {
-            verifier: issuer().verifier(&clock),
-            tables: vec![state.orders.table()],
-            secrets: Secrets::default(),
-        };
+        let service = Service::new(issuer().verifier(&clock), vec![state.orders.table()]);
         Self { router: crate::router(state.clone(), service), state, database }
     }
 

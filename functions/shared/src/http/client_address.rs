@@ -8,8 +8,9 @@ use http::request::Parts;
 use lambda_http::RequestExt as _;
 use lambda_http::request::RequestContext;
 
-/// The address that the client connected to API Gateway from: `requestContext.http.sourceIp` of the event. Never a header:
-/// a client writes `X-Forwarded-For` as it likes. None where the event names none; who limits by address must then treat
+/// The address that the client connected to API Gateway from: `requestContext.http.sourceIp` of the event; or what the distribution
+/// in front tells that proved to be ours ([`Origin`](super::Origin)). Never another header: a client writes `X-Forwarded-For` as it
+/// likes. None where the event names none; who limits by address must then treat
 /// all such requests as one client.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +20,7 @@ impl<S: Sync> FromRequestParts<S> for ClientAddress {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        // Only a test puts one there: extensions do not come over the network.
+        // Extensions do not come over the network.
         if let Some(address) = parts.extensions.get::<Self>() {
             return Ok(*address);
         }
@@ -27,8 +28,15 @@ impl<S: Sync> FromRequestParts<S> for ClientAddress {
             Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.as_deref(),
             _ => None,
         };
+        Ok(Self::parse(source))
+    }
+}
+
+impl ClientAddress {
+    /// The address that is written so, if it is one.
+    pub(super) fn parse(text: Option<&str>) -> Self {
         // An IPv4 address in IPv6's clothes is the IPv4 address.
-        Ok(Self(source.and_then(|source| source.parse().ok()).map(|address: IpAddr| address.to_canonical())))
+        Self(text.and_then(|text| text.parse().ok()).map(|address: IpAddr| address.to_canonical()))
     }
 }
 

@@ -12,7 +12,6 @@ use tokio::task::JoinSet;
 use super::*;
 use crate::db::{Key, TransactionError};
 use crate::http::Json;
-use crate::readiness::Secrets;
 use crate::routes::{Access, Routes, Service};
 use crate::testing::{Answer, Database, call, issuer};
 use crate::token::Caller;
@@ -94,11 +93,7 @@ impl App {
             table,
             database,
         };
-        let service = Service {
-            verifier: issuer().verifier(&app.clock),
-            tables: vec![app.table.clone()],
-            secrets: Secrets::default(),
-        };
+        let service = Service::new(issuer().verifier(&app.clock), vec![app.table.clone()]);
         let routes = Routes::new("demo").post("/things", Access::Caller, make).post(
             "/others/{id}",
             Access::Caller,

@@ -42,6 +42,7 @@ described!(A B);
 described!(A B C);
 described!(A B C D);
 described!(A B C D E);
+described!(A B C D E G);
 
 macro_rules! answered {
     ($($part:ident)*) => {

@@ -5,7 +5,6 @@ use jiff::Timestamp;
 use shared::clock::Clock;
 use shared::db::{Transaction, TransactionError};
 use shared::id::Generator;
-use shared::readiness::Secrets;
 use shared::routes::Service;
 use shared::testing::{Database, issuer};
 use uuid::Uuid;
@@ -42,11 +41,7 @@ impl App {
             updated_at: now,
         };
         users.put_profile(&profile).await.unwrap();
-        let service = Service {
-            verifier: issuer().verifier(&clock),
-            tables: vec![users.table()],
-            secrets: Secrets::default(),
-        };
+        let service = Service::new(issuer().verifier(&clock), vec![users.table()]);
         let state = State::over(users.clone(), clock.clone(), Generator::counting());
         let token = issuer().token(profile.user_id, now);
         Self { router: crate::router(state, service), users, database, clock, token }

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -20,6 +20,7 @@ use tracing::{debug, warn};
 use crate::ambient;
 use crate::invoke::Functions;
 use crate::provision::Wire;
+use crate::watch::Environment;
 
 /// Between looks at what was sent.
 const POLL: Duration = Duration::from_secs(1);
@@ -40,12 +41,18 @@ pub(super) struct Feedback {
 }
 
 impl Feedback {
-    /// For each function with an SNS topic: only SES writes to one.
-    pub(super) fn of(function: &Function, emulator_url: &str, state_dir: &std::path::Path) -> Option<Self> {
+    /// For each function with an SNS topic: only SES writes to one. Topic and table are called as in `environment`.
+    pub(super) fn of(
+        function: &Function,
+        environment: &Environment,
+        emulator_url: &str,
+        state_dir: &Path,
+    ) -> Option<Self> {
+        function.topics.first()?;
         Some(Self {
             function: function.name.clone(),
-            topic: function.topics.first()?.clone(),
-            table: function.environment.get("NOTIFICATION_TABLE")?.clone(),
+            topic: environment.get("FEEDBACK_TOPIC")?.clone(),
+            table: environment.get("NOTIFICATION_TABLE")?.clone(),
             timeout: function.timeout,
             emulator_url: emulator_url.to_owned(),
             file: state_dir.join(format!("{}.json", function.name)),

@@ -10,14 +10,19 @@ use serde_json::{Value, json};
 pub(super) fn for_the_emulator(built: &Path, issuer: &str) -> Result<PathBuf> {
     let text = fs::read_to_string(built).with_context(|| format!("cannot read {}", built.display()))?;
     let mut template = template::document(&text).with_context(|| format!("in {}", built.display()))?;
-    without_rotation_schedules(&mut template);
-    issued_by(&mut template, issuer);
-    mail_from_any_identity(&mut template);
-    let secrets = of_type(&template, "AWS::SecretsManager::Secret");
-    secrets_by_their_arn(&mut template, &secrets);
+    alter(&mut template, issuer);
     let altered = built.with_file_name("altered.json");
     fs::write(&altered, template.to_string()).context("cannot write the altered template")?;
     Ok(altered)
+}
+
+fn alter(template: &mut Value, issuer: &str) {
+    without_rotation_schedules(template);
+    without_metric_math(template);
+    issued_by(template, issuer);
+    mail_from_any_identity(template);
+    let secrets = of_type(template, "AWS::SecretsManager::Secret");
+    secrets_by_their_arn(template, &secrets);
 }
 
 /// `AWS::SecretsManager::RotationSchedule` is refused as unknown. The suite rotates by invoking the four steps, as Secrets
@@ -25,6 +30,15 @@ pub(super) fn for_the_emulator(built: &Path, issuer: &str) -> Result<PathBuf> {
 fn without_rotation_schedules(template: &mut Value) {
     if let Some(resources) = template["Resources"].as_object_mut() {
         resources.retain(|_, resource| resource["Type"] != "AWS::SecretsManager::RotationSchedule");
+    }
+}
+
+/// `Metrics` of an alarm, from which a figure is computed, are refused: an alarm there has one `MetricName`.
+fn without_metric_math(template: &mut Value) {
+    if let Some(resources) = template["Resources"].as_object_mut() {
+        resources.retain(|_, resource| {
+            resource["Type"] != "AWS::CloudWatch::Alarm" || resource["Properties"]["Metrics"].is_null()
+        });
     }
 }
 
@@ -85,23 +99,22 @@ mod tests {
             "Table": { "Type": "AWS::DynamoDB::Table" },
             "KeyPair": { "Properties": { "Issuer": { "Fn::GetAtt": ["Api", "ApiEndpoint"] }, "ServiceTimeout": 9 } },
             "Schedule": { "Type": "AWS::SecretsManager::RotationSchedule", "Properties": { "SecretId": { "Ref": "Key" } } },
+            "Half": { "Type": "AWS::CloudWatch::Alarm", "Properties": { "Metrics": [{ "Expression": "a / b" }] } },
+            "Errors": { "Type": "AWS::CloudWatch::Alarm", "Properties": { "MetricName": "Errors" } },
             "Mailer": { "Policies": [{ "Statement": [
                 { "Effect": "Allow", "Action": "ses:SendEmail", "Resource": "arn:x", "Condition": { "StringEquals": {} } },
                 { "Effect": "Allow", "Action": "sns:Publish", "Condition": { "StringEquals": {} } },
             ]}]},
             "Reader": { "Properties": { "Resource": [{ "Ref": "Key" }, { "Ref": "Table" }] } },
         }});
-        without_rotation_schedules(&mut template);
-        issued_by(&mut template, "http://localhost:1");
-        mail_from_any_identity(&mut template);
-        let secrets = of_type(&template, "AWS::SecretsManager::Secret");
-        secrets_by_their_arn(&mut template, &secrets);
+        alter(&mut template, "http://localhost:1");
         let expected = json!({ "Resources": {
             "Key": { "Type": "AWS::SecretsManager::Secret" },
             "Table": { "Type": "AWS::DynamoDB::Table" },
             "KeyPair": { "Properties": {
                 "Issuer": "http://localhost:1", "Audience": "http://localhost:1", "ServiceTimeout": 9,
             }},
+            "Errors": { "Type": "AWS::CloudWatch::Alarm", "Properties": { "MetricName": "Errors" } },
             "Mailer": { "Policies": [{ "Statement": [
                 { "Effect": "Allow", "Action": "ses:SendEmail", "Resource": "*" },
                 { "Effect": "Allow", "Action": "sns:Publish", "Condition": { "StringEquals": {} } },

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::{directory, step};
+use super::{ARCHITECTURE, step};
 use crate::process::Guard;
 use crate::tools::DeployTools;
 use crate::workspace::Workspace;
@@ -22,31 +22,38 @@ const PROFILE: [(&str, &str); 4] = [
     ("CARGO_LAMBDA_COMPILER", "cargo"),
 ];
 
-/// The built template.
-pub(super) fn built(workspace: &Workspace) -> PathBuf {
-    directory(workspace).join("build/template.yaml")
+/// Where this version is built.
+pub(super) fn directory(workspace: &Workspace) -> PathBuf {
+    super::directory(workspace).join("build")
 }
 
-/// Builds all functions. One target directory for all functions, so that they share what they have in common.
+/// The template of a version that was built there.
+pub(super) fn built(build: &Path) -> PathBuf {
+    build.join("template.yaml")
+}
+
+/// Builds all functions of the version whose sources are in `root`. One target directory for all functions and versions, so that
+/// they share what they have in common.
 pub(super) async fn build(
     workspace: &Workspace,
     guard: &Guard,
     tools: &DeployTools,
-    architecture: &str,
+    root: &Path,
+    build: &Path,
 ) -> Result<()> {
     let mut command = guard.command(tools.bin.join("sam"));
     command
         .args(["build", "--template", "template.yaml", "--parameter-overrides"])
-        .arg(format!("Architecture={architecture}"))
+        .arg(format!("Architecture={ARCHITECTURE}"))
         .arg("--build-dir")
-        .arg(directory(workspace).join("build"))
-        .current_dir(&workspace.root)
+        .arg(build)
+        .current_dir(root)
         .envs(PROFILE)
         .env("CARGO_TARGET_DIR", workspace.root.join("target/deploy"))
         .env("PATH", path(&tools.bin)?)
         .env("SAM_CLI_TELEMETRY", "0")
         .env("AWS_DEFAULT_REGION", template::REGION);
-    step::run("sam build", command, &directory(workspace).join("sam-build.log")).await
+    step::run("sam build", command, &super::directory(workspace).join("sam-build.log")).await
 }
 
 /// The search path with the tools in front.

@@ -41,10 +41,7 @@ pub struct Cloud {
 impl Cloud {
     /// Starts an empty account.
     pub(super) async fn start(options: &Options, tools: DeployTools, directory: &Path) -> Result<Self> {
-        let port = match options.emulator_port {
-            Some(port) => port,
-            None => free_port()?,
-        };
+        let port = free_port()?;
         let endpoint = format!("http://127.0.0.1:{port}");
         let state = directory.join("state");
         let _absent = fs::remove_dir_all(&state);
@@ -63,9 +60,12 @@ impl Cloud {
             .env("LAMBDA_EXECUTOR", "local")
             // Every call is decided by the policies of the caller's role.
             .env("AUTH", "true")
+            // Who called what.
+            .env("CLOUDTRAIL_RECORDING", "1")
+            .env("CLOUDTRAIL_MAX_EVENTS", "100000")
             // A listener that nobody needs.
             .env("IOT_MTLS_ENABLED", "0")
-            .env("AWS_ENDPOINT_URL", options.functions_endpoint.as_deref().unwrap_or(&endpoint))
+            .env("AWS_ENDPOINT_URL", &endpoint)
             .current_dir(&state)
             .stdout(output.try_clone()?)
             .stderr(output);

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
+use super::routes::ALIAS;
+
 /// A deployed stack.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Stack {
     /// Its outputs.
     pub outputs: BTreeMap<String, String>,
@@ -38,6 +40,13 @@ impl Stack {
     pub fn physical(&self, logical_id: &str) -> Result<&str> {
         let found = self.resources.get(logical_id).map(String::as_str);
         found.with_context(|| format!("the stack has no resource {logical_id}"))
+    }
+
+    /// What callers of a function name: its alias, or, in versions that have none, the function itself.
+    pub fn invoked(&self, logical_id: &str) -> Result<String> {
+        let name = self.physical(logical_id)?;
+        let has_alias = self.resources.contains_key(&format!("{logical_id}Alias{ALIAS}"));
+        Ok(if has_alias { format!("{name}:{ALIAS}") } else { name.to_owned() })
     }
 
     /// Whether something with this physical id is the stack's.

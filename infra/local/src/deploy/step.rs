@@ -19,10 +19,12 @@ pub(super) async fn run(name: &'static str, mut command: Command, log: &Path) ->
     ended.with_context(|| format!("{}:\n{}", log.display(), tail(log)))
 }
 
-/// The last lines of a log.
+/// The last lines of a log, after those that tell of a resource that could not be made: a roll-back says much more afterwards.
 pub(super) fn tail(log: &Path) -> String {
     let text = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<_> = text.lines().collect();
-    lines[lines.len().saturating_sub(TAIL)..].join("\n")
+    let (before, tail) = lines.split_at(lines.len().saturating_sub(TAIL));
+    let failed = before.iter().skip_while(|line| !line.contains("_FAILED ")).take(TAIL);
+    failed.chain(tail).copied().collect::<Vec<_>>().join("\n")
 }

@@ -31,6 +31,11 @@ impl Drop for Local {
 
 impl Local {
     async fn answering(status: StatusCode, answer: Value) -> Self {
+        Self::for_pages(None, status, answer).await
+    }
+
+    /// One that lets pages of other origins call it.
+    async fn for_pages(cors: Option<CorsLayer>, status: StatusCode, answer: Value) -> Self {
         let events = Arc::new(Mutex::new(Vec::new()));
         let seen = events.clone();
         let watch = Router::new().route(
@@ -44,13 +49,17 @@ impl Local {
         let watch_listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let watch_url = format!("http://{}", watch_listener.local_addr().unwrap());
         let watch = tokio::spawn(async move { axum::serve(watch_listener, watch).await.unwrap() });
-        let mut local = Self::in_front_of(&watch_url, AMPLE).await;
+        let mut local = Self::with_cors(cors, &watch_url, AMPLE).await;
         local.tasks.push(watch.abort_handle());
         local.events = events;
         local
     }
 
     async fn in_front_of(watch_url: &str, timeout: Duration) -> Self {
+        Self::with_cors(None, watch_url, timeout).await
+    }
+
+    async fn with_cors(cors: Option<CorsLayer>, watch_url: &str, timeout: Duration) -> Self {
         let listeners = listen(0).await.unwrap();
         let address = listeners[0].local_addr().unwrap();
         let target = Target {
@@ -58,6 +67,8 @@ impl Local {
             routes: Arc::new(Table::new(&functions())),
             watch_url: watch_url.to_owned(),
             doubt: Arc::default(),
+            cors,
+            distribution: None,
             pages: Router::new(),
         };
         let gateway = tokio::spawn(serve(listeners, target, pending()));
@@ -338,4 +349,67 @@ async fn a_path_of_another_service_is_answered_by_that_service() {
         assert_eq!(request.send().await.unwrap().status(), 200);
         assert_eq!(local.invoked(), function, "{method} {path}");
     }
+}
+
+/// What the template says of browsers, when pages of this origin may call the API.
+fn cors() -> CorsLayer {
+    let parameters =
+        BTreeMap::from([("CorsOrigins".to_owned(), "https://shop.example,http://localhost:5173".to_owned())]);
+    let template = template::Template::load(&template::workspace_root(), &parameters).unwrap();
+    cors::layer(&template.cors().unwrap().unwrap()).unwrap()
+}
+
+fn header<'a>(response: &'a reqwest::Response, name: &str) -> Option<&'a str> {
+    response.headers().get(name).map(|value| value.to_str().unwrap())
+}
+
+#[tokio::test]
+async fn a_page_of_a_known_origin_may_ask_without_a_token_what_it_may_send() {
+    let local = Local::for_pages(Some(cors()), StatusCode::OK, json!({"statusCode": 200})).await;
+    let preflight = |origin: &'static str| {
+        let request = reqwest::Client::new().request(reqwest::Method::OPTIONS, local.url("/orders"));
+        let request = request.header("origin", origin).header("access-control-request-method", "POST");
+        request.header("access-control-request-headers", "authorization,idempotency-key").send()
+    };
+    for origin in ["https://shop.example", "http://localhost:5173"] {
+        let answer = preflight(origin).await.unwrap();
+        assert!(answer.status().is_success());
+        assert_eq!(header(&answer, "access-control-allow-origin"), Some(origin));
+        let allowed = header(&answer, "access-control-allow-headers").unwrap();
+        for name in ["authorization", "idempotency-key", "cart-token"] {
+            assert!(allowed.contains(name), "{name} is not in {allowed}");
+        }
+        assert!(header(&answer, "access-control-allow-methods").unwrap().contains("PATCH"));
+        assert_eq!(header(&answer, "access-control-allow-credentials"), None, "there are no cookies");
+    }
+    let other = preflight("https://other.example").await.unwrap();
+    assert_eq!(header(&other, "access-control-allow-origin"), None);
+    assert!(local.events.lock().unwrap().is_empty(), "no function is asked");
+}
+
+#[tokio::test]
+async fn a_page_reads_errors_too_and_none_of_another_origin() {
+    let answer = json!({"statusCode": 409, "headers": {"x-request-id": "r"}, "body": "{}"});
+    let local = Local::for_pages(Some(cors()), StatusCode::OK, answer).await;
+    let get = |origin: &'static str| {
+        reqwest::Client::new().get(local.url("/orders")).header("origin", origin).send()
+    };
+    let known = get("https://shop.example").await.unwrap();
+    assert_eq!(
+        (known.status().as_u16(), header(&known, "access-control-allow-origin")),
+        (409, Some("https://shop.example"))
+    );
+    assert!(header(&known, "access-control-expose-headers").unwrap().contains("x-request-id"));
+    assert_eq!(header(&get("https://other.example").await.unwrap(), "access-control-allow-origin"), None);
+}
+
+#[tokio::test]
+async fn without_origins_no_page_is_let_in_and_options_is_a_method_like_any_other() {
+    let template = template::Template::load(&template::workspace_root(), &BTreeMap::new()).unwrap();
+    assert_eq!(template.cors().unwrap(), None);
+    let local = Local::answering(StatusCode::OK, json!({"statusCode": 405})).await;
+    let request = reqwest::Client::new().request(reqwest::Method::OPTIONS, local.url("/orders"));
+    let answer = request.header("origin", "https://shop.example").send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), header(&answer, "access-control-allow-origin")), (405, None));
+    assert_eq!(local.invoked(), "auth", "the function of the default route");
 }

@@ -57,10 +57,12 @@ impl Local {
         let listeners = gateway::listen(0).await.unwrap();
         let url = format!("http://{}", listeners[0].local_addr().unwrap());
         let target = Target {
+            distribution: None,
             default: Callee { function: SERVICE.to_owned(), timeout: Duration::from_mins(1) },
             routes: Arc::default(),
             watch_url,
             doubt: Arc::default(),
+            cors: None,
             pages: pages(emulator).unwrap(),
         };
         let gateway = tokio::spawn(gateway::serve(listeners, target, pending()));

@@ -1,0 +1,7 @@
+//! One file per path.
+
+pub(crate) mod entry;
+pub(crate) mod list;
+
+#[cfg(test)]
+pub(crate) mod testing;
