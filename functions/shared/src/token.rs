@@ -9,6 +9,7 @@ mod keys;
 mod revocations;
 #[cfg(test)]
 mod tests;
+mod verified;
 mod verifier;
 
 pub use caller::Caller;

@@ -39,12 +39,12 @@ impl Caller {
     }
 }
 
-impl From<Claims> for Caller {
-    fn from(claims: Claims) -> Self {
+impl From<&Claims> for Caller {
+    fn from(claims: &Claims) -> Self {
         Self {
             user_id: claims.sub,
-            username: claims.username,
-            roles: claims.roles,
+            username: claims.username.clone(),
+            roles: claims.roles.clone(),
             session_id: claims.sid,
             auth_time: claims.auth_time.and_then(|seconds| Timestamp::from_second(seconds).ok()),
         }

@@ -14,6 +14,7 @@ use serde_json::Value;
 pub(super) use public_key::Key;
 pub use public_key::{Algorithm, PublicKey, PublishedKey};
 
+use super::verified::VerifiedTokens;
 use crate::json;
 
 /// The members of private and symmetric keys (RFC 7518 §6.2.2, §6.3.2, §6.4.1). A key that has one is not for publishing.
@@ -43,6 +44,8 @@ struct Document {
 pub struct KeySet {
     pub(super) document: VerificationKeys,
     keys: HashMap<String, Key>,
+    /// What they have verified.
+    pub(super) verified: VerifiedTokens,
 }
 
 /// Why a set of keys cannot be used; never holds key material.
@@ -105,7 +108,7 @@ impl KeySet {
                 return Err(InvalidKeys::Duplicate(place));
             }
         }
-        Ok(Self { document, keys })
+        Ok(Self { document, keys, verified: VerifiedTokens::default() })
     }
 
     pub(super) fn get(&self, kid: &str) -> Option<&Key> {

@@ -13,6 +13,7 @@ use super::claims::{Claims, TYPE};
 use super::key_source::{KeySource, LoadError};
 use super::keys::KeySet;
 use super::revocations::{RevocationLog, Revocations};
+use super::verified::{TokenDigest, Verified};
 use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::config::Env;
@@ -161,10 +162,10 @@ impl Verifier {
     pub async fn authenticate(&self, header: &HeaderValue) -> Result<Caller, Problem> {
         let token = bearer(header);
         let outcome = match token {
-            Ok(token) => self.verify(token).await,
+            Ok(token) => self.verified(token).await,
             Err(refused) => Err(refused),
         };
-        outcome.map(Caller::from).map_err(|refused| {
+        outcome.map(|verified| Caller::from(&verified.claims)).map_err(|refused| {
             tracing::info!(reason = %refused, "token refused");
             metrics::verification_failure(refused.reason());
             refused.into()
@@ -181,24 +182,79 @@ impl Verifier {
 
     /// The claims of a valid access token.
     pub async fn verify(&self, token: &str) -> Result<Claims, Refused> {
+        self.verified(token).await.map(|verified| verified.claims.clone())
+    }
+
+    async fn verified(&self, token: &str) -> Result<Arc<Verified>, Refused> {
         if token.len() > MAX_TOKEN {
             return Err(Refused::Malformed);
         }
-        let token = Token::parse(token)?;
-        let keys = self.keys_with(&token.header.kid).await;
-        let claims = verify_with(&keys, &token, self.clock.now())?;
+        let digest = TokenDigest::of(token);
+        let known = self.keys.get().await.verified.get(&digest);
+        let verified = if let Some(verified) = known {
+            verified.check_time(self.clock.now())?;
+            verified
+        } else {
+            let token = Token::parse(token)?;
+            let keys = self.keys_with(&token.header.kid).await;
+            let verified = Arc::new(keys.check(&token)?);
+            verified.check_time(self.clock.now())?;
+            keys.verified.put(digest, &verified);
+            verified
+        };
         // Last, so that nobody makes us read the table with a token that is none.
-        match &self.revocations {
-            Some(revocations) => revocations.check(claims.sid, claims.auth_time).await.map(|()| claims),
-            None => Ok(claims),
+        if let Some(revocations) = &self.revocations {
+            revocations.check(verified.claims.sid, verified.claims.auth_time).await?;
         }
+        Ok(verified)
     }
 }
 
 impl KeySet {
     /// The claims of an access token that is valid by these keys. Whether its session was revoked is another question.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, Refused> {
-        verify_with(self, &Token::parse(token)?, now)
+        let verified = self.check(&Token::parse(token)?)?;
+        verified.check_time(now).map(|()| verified.claims)
+    }
+
+    /// All that never changes: the signature, and what is signed.
+    fn check(&self, token: &Token<'_>) -> Result<Verified, Refused> {
+        let key = self.get(&token.header.kid).ok_or(Refused::UnknownKey)?;
+        if token.header.alg != key.algorithm.name() {
+            return Err(Refused::Algorithm);
+        }
+        if !key.verify(token.message.as_bytes(), token.signature) {
+            return Err(Refused::Signature);
+        }
+        let claims = token.claims()?;
+        if claims.iss != self.document.issuer {
+            return Err(Refused::Issuer);
+        }
+        if !claims.aud.contains(&self.document.audience) {
+            return Err(Refused::Audience);
+        }
+        if claims.jti.is_empty() {
+            return Err(Refused::Claims);
+        }
+        Ok(Verified { claims, key_ends: key.not_after })
+    }
+}
+
+impl Verified {
+    /// All that changes by itself.
+    fn check_time(&self, now: Timestamp) -> Result<(), Refused> {
+        if self.key_ends.is_some_and(|end| now > end) {
+            return Err(Refused::RetiredKey);
+        }
+        let at = |seconds| Timestamp::from_second(seconds).map_err(|_| Refused::Claims);
+        if now >= at(self.claims.exp)? {
+            return Err(Refused::Expired);
+        }
+        let latest = now + CLOCK_SKEW;
+        if latest < at(self.claims.nbf)? || latest < at(self.claims.iat)? {
+            return Err(Refused::NotYetValid);
+        }
+        Ok(())
     }
 }
 
@@ -242,36 +298,4 @@ impl<'a> Token<'a> {
 fn is_access_token(typ: &str) -> bool {
     let typ = typ.to_ascii_lowercase();
     typ.strip_prefix("application/").unwrap_or(&typ) == TYPE
-}
-
-fn verify_with(keys: &KeySet, token: &Token<'_>, now: Timestamp) -> Result<Claims, Refused> {
-    let key = keys.get(&token.header.kid).ok_or(Refused::UnknownKey)?;
-    if key.not_after.is_some_and(|not_after| now > not_after) {
-        return Err(Refused::RetiredKey);
-    }
-    if token.header.alg != key.algorithm.name() {
-        return Err(Refused::Algorithm);
-    }
-    if !key.verify(token.message.as_bytes(), token.signature) {
-        return Err(Refused::Signature);
-    }
-    let claims = token.claims()?;
-    if claims.iss != keys.document.issuer {
-        return Err(Refused::Issuer);
-    }
-    if !claims.aud.contains(&keys.document.audience) {
-        return Err(Refused::Audience);
-    }
-    if claims.jti.is_empty() {
-        return Err(Refused::Claims);
-    }
-    let at = |seconds| Timestamp::from_second(seconds).map_err(|_| Refused::Claims);
-    if now >= at(claims.exp)? {
-        return Err(Refused::Expired);
-    }
-    let latest = now + CLOCK_SKEW;
-    if latest < at(claims.nbf)? || latest < at(claims.iat)? {
-        return Err(Refused::NotYetValid);
-    }
-    Ok(claims)
 }

@@ -94,6 +94,16 @@ async fn a_revoked_session_is_refused_by_every_service_within_ten_seconds_and_no
 }
 
 #[tokio::test]
+async fn a_token_that_was_accepted_before_is_refused_like_every_other_of_its_session() {
+    let test = Test::new().await;
+    let (verifier, token) = (test.verifier(), test.token(1));
+    verifier.verify(&token).await.unwrap();
+    test.revoke(1, test.now()).await;
+    test.advance(10);
+    assert_eq!(verifier.verify(&token).await.unwrap_err(), Refused::Revoked);
+}
+
+#[tokio::test]
 async fn a_revocation_that_appears_later_than_its_time_says_is_seen() {
     let test = Test::new().await;
     let service = test.verifier();
