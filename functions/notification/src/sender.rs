@@ -4,7 +4,7 @@ use aws_sdk_sns::types::MessageAttributeValue;
 use shared::aws::Aws;
 use shared::config::{ConfigError, Env};
 use shared::mail::{Envelope, Ses};
-use shared::sending::{SendError, classify, send_once};
+use shared::sending::{SendError, classify};
 use user::model::{Email, Phone};
 
 use crate::messages::Message;
@@ -33,7 +33,7 @@ pub struct AwsSender {
 impl AwsSender {
     /// A sender whose e-mail comes from `EMAIL_SENDER`, an identity verified in SES.
     pub fn new(env: &Env, aws: &Aws) -> Result<Self, ConfigError> {
-        let sns = aws_sdk_sns::Client::new(&send_once(aws.sdk_config("SNS")));
+        let sns = aws_sdk_sns::Client::new(&aws.sending_config("SNS"));
         Ok(Self { ses: Ses::new(env, aws)?, sns })
     }
 }

@@ -3,13 +3,15 @@
 //! `aws_config::load_defaults` looks in places that a function never has (profiles, IMDS, SSO), and a function's start
 //! pays for it.
 
+mod trust;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::config::{BehaviorVersion, HttpClient};
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::Builder;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
@@ -17,26 +19,22 @@ use aws_types::region::Region;
 use http::Uri;
 
 use crate::config::{ConfigError, Env};
+use trust::Trust;
 
 /// Where AWS is, who we are there, and the one HTTP client that all its clients share.
 #[derive(Debug, Clone)]
 pub struct Aws {
     config: SdkConfig,
     env: Env,
+    trust: Trust,
 }
 
 impl Aws {
     /// Reads `AWS_REGION`, the credentials that Lambda puts into the environment, and the endpoint overrides
-    /// `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>`.
+    /// `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>`. Whom it believes to be AWS, `AWS_CA_BUNDLE` can change.
     /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
     pub fn new(env: &Env) -> Result<Self, ConfigError> {
-        let client = aws_smithy_http_client::Builder::new();
-        // Loading the root certificates takes long; a plain-HTTP endpoint needs none.
-        let client = if env.optional("AWS_ENDPOINT_URL").is_some_and(|url| url.starts_with("http://")) {
-            client.build_http()
-        } else {
-            client.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https()
-        };
+        let client = Trust::new(env)?.client(Builder::new(), env.optional("AWS_ENDPOINT_URL"));
         Self::over(env, client)
     }
 
@@ -62,7 +60,7 @@ impl Aws {
                     .build(),
             )
             .build();
-        Ok(Self { config, env: env.clone() })
+        Ok(Self { config, env: env.clone(), trust: Trust::new(env)? })
     }
 
     /// The configuration for a client of `service`, named as in `AWS_ENDPOINT_URL_<SERVICE>` (`DYNAMODB`, `SESV2`…).
@@ -71,6 +69,23 @@ impl Aws {
         let mut config = self.config.clone().into_builder();
         config.set_endpoint_url(self.endpoint(service).map(str::to_owned));
         config.build()
+    }
+
+    /// The configuration for a client of `service` that sends something to a person. Neither SES nor SNS can recognise a repeated call,
+    /// so the SDK must not repeat any; and each call opens a connection of its own, because one left over from before the sandbox was
+    /// frozen tends to break just when the call is on its way.
+    pub fn sending_config(&self, service: &str) -> SdkConfig {
+        let client = self.trust.client(Builder::new().pool_max_idle_per_host(0), self.endpoint(service));
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(2))
+            .operation_attempt_timeout(Duration::from_secs(10))
+            .build();
+        self.sdk_config(service)
+            .into_builder()
+            .http_client(client)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts)
+            .build()
     }
 
     /// A DynamoDB client.

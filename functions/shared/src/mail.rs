@@ -5,7 +5,7 @@ use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message, Me
 
 use crate::aws::Aws;
 use crate::config::{ConfigError, Env};
-use crate::sending::{SendError, classify, send_once};
+use crate::sending::{SendError, classify};
 
 /// An e-mail, but for whom it is from and to.
 #[derive(Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Ses {
     pub fn new(env: &Env, aws: &Aws) -> Result<Self, ConfigError> {
         let from = env.required("EMAIL_SENDER")?.to_owned();
         let configuration_set = env.optional("EMAIL_CONFIGURATION_SET").map(str::to_owned);
-        Ok(Self { client: Client::new(&send_once(aws.sdk_config("SESV2"))), from, configuration_set })
+        Ok(Self { client: Client::new(&aws.sending_config("SESV2")), from, configuration_set })
     }
 
     /// Sends `mail` to the address `to`, with header fields and tags; the id that SES gave it.

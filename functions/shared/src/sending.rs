@@ -1,16 +1,10 @@
-//! Calls that send something to a person: how to make them, and what their failure says about the message.
+//! Calls that send something to a person: what their failure says about the message.
 
 use std::error::Error;
 use std::io;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_smithy_types::retry::RetryConfig;
-use aws_smithy_types::timeout::TimeoutConfig;
-use aws_types::SdkConfig;
 
 /// Why a message was not sent, or may not have been. Holds the provider's error code and never its message, which may
 /// quote an address.
@@ -25,29 +19,6 @@ pub enum SendError {
     /// It may have been sent.
     #[error("whether the provider took the message is not known: {0}")]
     Unknown(&'static str),
-}
-
-/// The configuration for a client that sends. Neither SES nor SNS can recognise a repeated call, so the SDK must not
-/// repeat any; and each call opens a connection of its own, because one left over from before the sandbox was frozen tends
-/// to break just when the call is on its way.
-#[must_use]
-pub fn send_once(config: SdkConfig) -> SdkConfig {
-    let client = Builder::new().pool_max_idle_per_host(0);
-    let client = if config.endpoint_url().is_some_and(|url| url.starts_with("http://")) {
-        client.build_http()
-    } else {
-        client.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https()
-    };
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(2))
-        .operation_attempt_timeout(Duration::from_secs(10))
-        .build();
-    config
-        .into_builder()
-        .http_client(client)
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts)
-        .build()
 }
 
 /// What a failed call says about the message; `permanent` are the codes that no other attempt would change. Everything
