@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
@@ -113,6 +113,12 @@ enum Subcommands {
         #[arg(long, requires = "from")]
         record: bool,
     },
+    /// Measures the functions beside what others would write, in Rust, Go, Node.js and Python, as release builds; takes the options that
+    /// `cargo local bench -- --help` lists. Needs no running system.
+    Bench {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Stands between this program and one that it starts; see guard.rs.
     #[command(name = guard::SUBCOMMAND, hide = true)]
     Guard {
@@ -191,6 +197,13 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             };
             println!("{}", simulate::summary(&report, &urls));
             Ok(if report.unplanned.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Some(Subcommands::Bench { arguments }) => {
+            let bench = ["bench", "--profile", "dev", "--package", "bench", "--bench", "lambda", "--"];
+            let mut cargo = Command::new(env!("CARGO"));
+            let status = cargo.args(bench).args(arguments).current_dir(Workspace::find()?.root).status();
+            let status = status.context("cannot start cargo")?;
+            Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Some(Subcommands::Deploy { keep, no_build, from, record }) => {
             let before = match from {

@@ -112,6 +112,14 @@ impl Database {
         Table::new(self.client.clone(), format!("{}{logical_id}", self.prefix))
     }
 
+    /// Status and JSON for a request of DynamoDB's API, from the embedded one.
+    ///
+    /// # Panics
+    /// When it is at another endpoint, or the operation is none that our functions use.
+    pub fn answer(&self, operation: &str, body: &[u8]) -> (u16, String) {
+        self.embedded.as_ref().expect("embedded").answer(operation, body)
+    }
+
     /// Whether it is the embedded one, and not one at another endpoint.
     pub fn is_embedded(&self) -> bool {
         self.embedded.is_some()

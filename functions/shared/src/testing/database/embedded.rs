@@ -23,6 +23,14 @@ impl Embedded {
         Self(Arc::new(dynoxide::Database::memory().expect("a database in memory")))
     }
 
+    /// Status and JSON for a request of DynamoDB's API.
+    pub(super) fn answer(&self, operation: &str, body: &[u8]) -> (u16, String) {
+        match dispatch(&self.0, operation, body) {
+            Ok(body) => (200, body),
+            Err(error) => (error.status_code(), error.to_json()),
+        }
+    }
+
     pub(super) fn client(&self) -> Client {
         Client::from_conf(
             Config::builder()
@@ -55,10 +63,7 @@ impl HttpConnector for Embedded {
             // with no other one in between, and a race would never show.
             tokio::task::yield_now().await;
             let body = request.body().bytes().unwrap_or_default();
-            let (status, body) = match dispatch(&embedded.0, operation(&request), body) {
-                Ok(body) => (200, body),
-                Err(error) => (error.status_code(), error.to_json()),
-            };
+            let (status, body) = embedded.answer(operation(&request), body);
             let status = StatusCode::try_from(status).expect("a valid status");
             Ok(HttpResponse::new(status, SdkBody::from(body)))
         })
