@@ -2,7 +2,7 @@
 //! writes what they took as Markdown.
 //!
 //! Everything runs on one processor, one process at a time, in rounds: each round measures each subject once, so that whatever else
-//! the machine does strikes all of them alike. Ratios are between medians of the same run.
+//! the machine does strikes all of them alike. Ratios are between what was measured in the same round.
 
 mod build;
 mod callgrind;
