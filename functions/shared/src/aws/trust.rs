@@ -10,7 +10,7 @@ use crate::config::{ConfigError, Env};
 
 /// The roots of Amazon Trust Services, all that AWS's endpoints have: <https://www.amazontrust.com/repository/>. Those of the system,
 /// some 150, would have to be read and parsed at each start.
-const AMAZON: &[u8] = include_bytes!("trust/amazon.pem");
+const AMAZON: &[u8] = include_bytes!("trust/amazon.crt");
 
 /// The variable that names other roots, a PEM file, for all SDKs alike; such as Lambda's `/etc/pki/tls/certs/ca-bundle.crt`.
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html>
